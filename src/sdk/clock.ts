@@ -1,0 +1,72 @@
+/** A timer that has been armed. */
+export interface Timer {
+  /** Harmless after it has fired, and twice. */
+  cancel(): void;
+}
+
+/**
+ * The only source of time and chance. Nothing else calls `Date.now`, `setTimeout` or `Math.random`,
+ * so that everything runs on virtual time as well.
+ */
+export interface Clock {
+  /** Milliseconds since the epoch. May step when the machine's clock is set. */
+  now(): number;
+  /** Milliseconds from an arbitrary origin; never steps back. For measuring how long something took. */
+  monotonicMs(): number;
+  /** Calls `run` once, as soon as `now()` has reached `atMs`; never within this call. */
+  at(atMs: number, run: () => void): Timer;
+  /** Resolves after `ms`; rejects with the signal's reason when aborted before. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** A number in [0, 1). */
+  random(): number;
+}
+
+/** A sleep for any clock that can arm a timer. */
+export function sleepOn(clock: Pick<Clock, "now" | "at">, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = (): void => {
+      timer.cancel();
+      reject(signal?.reason);
+    };
+    const timer = clock.at(clock.now() + ms, () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+/**
+ * A signal that aborts after `ms` with a `TimeoutError`, or with `parent`, whichever is first.
+ * Call `clear` when done, so that no timer outlives its use.
+ */
+export function deadline(clock: Clock, ms: number, parent?: AbortSignal): { signal: AbortSignal; clear(): void } {
+  const controller = new AbortController();
+  const timer = clock.at(clock.now() + ms, () => {
+    controller.abort(new DOMException(`timed out after ${ms} ms`, "TimeoutError"));
+  });
+  const signal = parent === undefined ? controller.signal : AbortSignal.any([controller.signal, parent]);
+  return { signal, clear: () => timer.cancel() };
+}
+
+// A long timer is armed in steps: Node's limit is 24.8 days, and a machine's clock may be set meanwhile.
+const STEP_MS = 30_000;
+
+/** The clock of the running agent. */
+export const realClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  at(atMs, run) {
+    let handle: NodeJS.Timeout;
+    const arm = (): void => {
+      const left = atMs - Date.now();
+      handle = setTimeout(left > STEP_MS ? arm : fire, Math.max(0, Math.min(left, STEP_MS)));
+    };
+    const fire = (): void => (atMs > Date.now() ? arm() : run());
+    arm();
+    return { cancel: () => clearTimeout(handle) };
+  },
+  sleep: (ms, signal) => sleepOn(realClock, ms, signal),
+  random: () => Math.random(),
+};

@@ -1,0 +1,153 @@
+import type { FromSchema, JSONSchema } from "json-schema-to-ts";
+import type { Notification, Receipt } from "./alert.ts";
+import type { Clock } from "./clock.ts";
+import type { Expression, ScopeName, Scope } from "./expression.ts";
+import type { Listeners } from "./listeners.ts";
+import type { Logger } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Batch, Json, Observation } from "./observation.ts";
+import type { Declarations, Tracker } from "./resource.ts";
+import type { Template } from "./template.ts";
+
+/** How far a component can be relied on; shown by `sojourn components`. */
+export type Stability = "stable" | "beta" | "alpha";
+
+/** A component instance lives once: create → start → stop, never restarted. */
+export interface Lifecycle {
+  /** Rejects when it cannot work: then the old configuration stays. */
+  start?(): Promise<void>;
+  /** Safe before start and twice; once settled nothing of it still runs, and no handle stays open. */
+  stop?(): Promise<void>;
+}
+
+/** What the pipeline gives every component. */
+export interface Context {
+  /** As configured: `type` or `type/name`. */
+  readonly id: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Families are shared by name; the agent's own begin with `sojourn_`. */
+  readonly metrics: Metrics;
+  /** Counts the error as this component's; logs it when it differs from the last one. */
+  report(error: unknown): void;
+  /** Says that what was reported is over: logged once. */
+  healed(): void;
+  /**
+   * Compiles an expression of this component and tells the plan what it reads. Call in `create`, never later.
+   * Throws `ConfigError` with `pointer` on a syntax error, an unknown name or function.
+   */
+  expression(pointer: string, text: string, scope?: readonly ScopeName[]): Expression;
+  /** A condition: an expression that fails, or is no boolean, is false, and counted. */
+  condition(pointer: string, text: string, scope?: readonly ScopeName[]): (scope: Scope) => boolean;
+  template(pointer: string, text: string, scope?: readonly ScopeName[]): Template;
+}
+
+export interface ReceiverContext extends Context {
+  readonly listeners: Listeners;
+  /** Where this receiver had got to at the last commit; undefined on its first start ever. */
+  readonly position: Json | undefined;
+  /**
+   * Runs the batch through every pipeline of this receiver, at once, then resolves when its effects, and the position,
+   * are committed: only then acknowledge. Rejects (`NotAcceptedError`) only when nothing was processed.
+   * Awaiting it is the backpressure; a receiver bounds how many calls it leaves pending.
+   * An empty batch with a position commits just that.
+   */
+  emit(batch: Batch, position?: Json): Promise<void>;
+  /** The receiver has read what was there when it started: rules on what it feeds may be judged. Harmless twice. */
+  caughtUp(): void;
+  /** The source cannot be read (three failed polls, file unreadable): what it feeds is stale. `undefined`: it can again. */
+  failing(reason: string | undefined): void;
+  /** Shown in the API beside the receiver: targets, files, lag. Called when asked. */
+  status(describe: () => Json): void;
+  /** Counts observations that never became one: too large, malformed, refused. */
+  refused(count: number, reason: string): void;
+}
+
+/** What to do with an observation that a component cannot handle. */
+export type OnError = "drop" | "pass" | "dead_letter";
+
+export interface ProcessorContext extends Context {
+  /** The resources of a type. The same for every component of that type, whatever the configuration. */
+  tracker(type: string, attributes: readonly string[]): Tracker;
+  /** Counts the failure and keeps the observation (redacted, bounded) where `onError` says; true when it goes on. */
+  failed(observation: Observation, reason: string, onError: OnError): boolean;
+  /** Counts observations that this component dropped on purpose, or marked, by reason. */
+  counted(reason: string): void;
+}
+
+export interface ExporterContext extends Context {
+  readonly listeners: Listeners;
+  /** Reads the whole metric store, as OpenTelemetry's MetricProducer. */
+  readonly producer: unknown;
+  /** Labels that name this agent among others (`service.external_labels`). */
+  readonly externalLabels: Readonly<Record<string, string>>;
+}
+
+export type Receiver = Lifecycle;
+
+export interface Processor extends Lifecycle {
+  /**
+   * Synchronous. Calls `next` for each observation that goes on: itself, a changed copy, or none. Never changes its input,
+   * never throws for one observation's sake (`context.failed`). What must survive lives in the store.
+   */
+  process(observation: Observation, next: (observation: Observation) => void): void;
+  /** What it adds to the whole: read when the graph is planned. */
+  readonly declares?: Declarations;
+}
+
+/** One attempt each. Queueing, retries, timeouts and counting belong to the pipeline. */
+export interface Exporter extends Lifecycle {
+  /** Present when it takes observations. They are copies: keeping them is allowed. */
+  export?(batch: Batch, signal: AbortSignal): Promise<void>;
+  /** Present when it takes alerts. */
+  notify?(notification: Notification, signal: AbortSignal): Promise<Receipt>;
+}
+
+/** The configuration's type, from its schema; defaults are filled in. */
+export type ConfigOf<S> = S extends JSONSchema ? FromSchema<S> : never;
+
+/** What a component file exports. */
+export interface Definition<Kind extends string, S extends { readonly type: "object" }, C, I> {
+  readonly kind: Kind;
+  /** Type in YAML; equals the file's name. */
+  readonly type: string;
+  /** One line for `sojourn components`. */
+  readonly summary: string;
+  readonly stability: Stability;
+  /**
+   * Source of validation, types, reference docs, editor help and redaction (`writeOnly`).
+   * Strings may have `format: duration | size | address | glob | regex`, or the keyword `expression: [scope names]` or
+   * `template: [scope names]`: checked where they are written, when the configuration is loaded.
+   */
+  readonly schema: S;
+  /** No side effects. Throws `ConfigError` only. */
+  create(config: ConfigOf<S>, context: C): I;
+}
+
+export type AnySchema = { readonly type: "object" };
+export type ReceiverDefinition<S extends AnySchema = AnySchema> = Definition<"receiver", S, ReceiverContext, Receiver>;
+export type ProcessorDefinition<S extends AnySchema = AnySchema> = Definition<"processor", S, ProcessorContext, Processor>;
+export type ExporterDefinition<S extends AnySchema = AnySchema> = Definition<"exporter", S, ExporterContext, Exporter>;
+
+/** A component whose schema's type is not looked at: what `components.ts` lists. */
+export interface AnyDefinition {
+  readonly kind: "receiver" | "processor" | "exporter";
+  readonly type: string;
+  readonly summary: string;
+  readonly stability: Stability;
+  readonly schema: AnySchema;
+  create(config: never, context: never): Receiver | Processor | Exporter;
+}
+
+/** Keeps the schema's exact type, so that `create` gets an exact configuration. */
+export function defineReceiver<const S extends AnySchema>(d: Omit<ReceiverDefinition<S>, "kind">): ReceiverDefinition<S> {
+  return { kind: "receiver", ...d };
+}
+
+export function defineProcessor<const S extends AnySchema>(d: Omit<ProcessorDefinition<S>, "kind">): ProcessorDefinition<S> {
+  return { kind: "processor", ...d };
+}
+
+export function defineExporter<const S extends AnySchema>(d: Omit<ExporterDefinition<S>, "kind">): ExporterDefinition<S> {
+  return { kind: "exporter", ...d };
+}

@@ -1,0 +1,74 @@
+import type { Attributes, Body, Json } from "./observation.ts";
+import type { ResourceView, Transition } from "./resource.ts";
+
+/** What an expression may read. An observation is one; a rule evaluated by a timer has only `self`. */
+export interface Scope {
+  readonly body?: Body;
+  readonly attributes?: Attributes;
+  /** ms since the epoch; a timestamp in CEL. */
+  readonly time?: number;
+  readonly source?: string;
+  readonly self?: ResourceView | undefined;
+  readonly transition?: Transition | undefined;
+}
+
+/** Names in scope besides `now`, which always is. */
+export type ScopeName = "body" | "attributes" | "time" | "source" | "self" | "transition";
+
+/** A CEL timestamp, at millisecond resolution inside. */
+export class Timestamp {
+  readonly ms: number;
+  constructor(ms: number) {
+    this.ms = ms;
+  }
+}
+
+/** A CEL duration. */
+export class Duration {
+  readonly ms: number;
+  constructor(ms: number) {
+    this.ms = ms;
+  }
+}
+
+/**
+ * A value of an expression. As in CEL: a double is a number (every JSON number is one), an int or uint a bigint,
+ * bytes a Uint8Array; lists and maps are JSON's, or a list or map of values made by the expression itself.
+ */
+export type Value =
+  | Json
+  | bigint
+  | Uint8Array
+  | Timestamp
+  | Duration
+  | readonly Value[]
+  | ReadonlyMap<Value, Value>;
+
+/** Evaluation failed: a missing field, say. Returned, not thrown; made once for each place in the source. */
+export class Failure {
+  readonly message: string;
+  constructor(message: string) {
+    this.message = message;
+  }
+}
+
+/** What an expression reads, so that a plan knows which fields of a body must be located. */
+export interface Reads {
+  /** Paths below `body` that are read, dotted for people: `order.id`. Empty string: the whole body. */
+  readonly body: ReadonlySet<string>;
+  /** The same paths, as keys. */
+  readonly bodyPaths: readonly (readonly string[])[];
+  /** Names below `self`. */
+  readonly self: ReadonlySet<string>;
+  readonly scope: ReadonlySet<ScopeName>;
+  /** Reads the clock: its value changes by itself. */
+  readonly now: boolean;
+}
+
+/** A compiled expression: no side effects, terminates, never throws. */
+export interface Expression {
+  readonly text: string;
+  readonly reads: Reads;
+  /** `now` in ms. */
+  evaluate(scope: Scope, now: number): Value | Failure;
+}

@@ -1,0 +1,110 @@
+import type { Json, Observation } from "./observation.ts";
+import type { RuleDeclaration } from "./rule.ts";
+
+/** A resource changed state. Times in ms since the epoch, durations in ms. */
+export interface Transition {
+  readonly from: string;
+  readonly to: string;
+  /** Event time of the observation that moved it. */
+  readonly at: number;
+  /** Time spent in `from`. */
+  readonly duration: number;
+}
+
+/** The names that `self` has of its own; they are not free for attributes. */
+export const RESOURCE_FIELDS = ["type", "id", "state", "since", "first_seen", "last_seen", "incarnation"] as const;
+
+/** State of a resource whose observations name none. */
+export const NO_STATE = "";
+
+/** Stands for every further state once a type has `states_max` of them. */
+export const OTHER_STATE = "__other__";
+
+/**
+ * One resource, as it is at the moment of the call: a cursor over the table, not a copy.
+ * Valid until the synchronous call that was given it returns.
+ */
+export interface ResourceView {
+  readonly type: string;
+  readonly id: string;
+  /** `NO_STATE` when the type has none. */
+  readonly state: string;
+  /** When it entered this state, ms. */
+  readonly since: number;
+  readonly first_seen: number;
+  readonly last_seen: number;
+  readonly incarnation: number;
+  /** An attribute, or undefined where it has none of that name. */
+  attribute(name: string): Json | undefined;
+}
+
+/** One declared state of a type. Durations in ms. */
+export interface StateDeclaration {
+  readonly terminal: boolean;
+  /** States it may move to; undefined: not judged. */
+  readonly next: readonly string[] | undefined;
+}
+
+/**
+ * What a `track` says of its type. Several may feed one type: attributes merge, and two different
+ * `states` are an error of the configuration (see `statesKey`).
+ */
+export interface TypeDeclaration {
+  readonly type: string;
+  readonly states: ReadonlyMap<string, StateDeclaration>;
+  /** Canonical text of the `states` as written, to compare two declarations. */
+  readonly statesKey: string;
+  readonly attributes: readonly string[];
+  readonly exhaustive: boolean;
+  /** Resources in a terminal state are forgotten after this; ms. */
+  readonly expireTerminalAfterMs: number;
+  /** Any resource not seen for this long is forgotten; ms. Undefined: never. */
+  readonly expireAfterMs: number | undefined;
+  readonly resourcesMax: number;
+  readonly statesMax: number;
+}
+
+/** What one observation says of one resource: filled by `track`, read by the tracker, reused for the next. */
+export interface Sighting {
+  id: string;
+  /** Undefined: the observation does not say. */
+  state: string | undefined;
+  /** The state before, as the source reports it. */
+  previous: string | undefined;
+  /** Event time, ms. */
+  time: number;
+  /** Orders observations of one resource; undefined: by time. */
+  sequence: number | undefined;
+  /** When it entered `state`, as the source reports it, ms. */
+  since: number | undefined;
+  deleted: boolean;
+  snapshot: boolean;
+  source: string;
+  /** Parallel to the names given to `tracker`; undefined keeps the old value, null removes it. */
+  readonly attributes: (Json | undefined)[];
+}
+
+/** What became of a sighting. */
+export type TrackResult = "created" | "moved" | "updated" | "late" | "deleted" | "refused";
+
+/** Applies sightings to the resources of one type, in memory, at once. */
+export interface Tracker {
+  /** An empty sighting to fill and hand in again and again. */
+  sighting(): Sighting;
+  /**
+   * Applies it, evaluates the rules of the type, and leaves `self` and `transition` on the resource and
+   * the move it made. "refused": the type already holds `resourcesMax`.
+   */
+  apply(sighting: Sighting, observation: Observation): TrackResult;
+  /** The resource of the last `apply` (not after "refused"). */
+  readonly self: ResourceView;
+  /** The move that the last `apply` made, if it made one. */
+  readonly transition: Transition | undefined;
+}
+
+/** What a component adds to the whole beside processing: collected when the graph is planned, before anything runs. */
+export interface Declarations {
+  readonly type?: TypeDeclaration;
+  /** A rule without `type` applies to the type tracked before it in its pipeline. */
+  readonly rules?: readonly RuleDeclaration[];
+}
