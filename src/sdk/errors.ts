@@ -33,7 +33,7 @@ export function messageOf(error: unknown): string {
   const parts: string[] = [];
   for (let e: unknown = error; e !== undefined && e !== null && parts.length < 4; ) {
     const { message, code } = e as { message?: unknown; code?: unknown };
-    const text = typeof message === "string" && message !== "" ? message : String(code ?? e);
+    const text = typeof message === "string" && message !== "" ? message : String((code ?? e) as string);
     if (!parts.some((part) => part.includes(text))) parts.push(text);
     e = e instanceof Error ? e.cause : undefined;
   }

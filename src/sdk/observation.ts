@@ -34,14 +34,12 @@ export function wholeBody(body: Body): Json {
   return value instanceof LazyBody ? value.whole() : value;
 }
 
-const hasOwn = Object.prototype.hasOwnProperty;
-
 /** The value at `path`; undefined where there is none. Own properties only: no input reaches a prototype. */
 export function bodyAt(body: Body, path: readonly string[]): Json | undefined {
   let value = body as unknown as Json | LazyBody | undefined;
   if (value instanceof LazyBody) return value.at(path);
   for (let i = 0; i < path.length; i++) {
-    if (value === null || typeof value !== "object" || !hasOwn.call(value, path[i]!)) return undefined;
+    if (value === null || typeof value !== "object" || !Object.hasOwn(value, path[i]!)) return undefined;
     value = (value as { readonly [key: string]: Json })[path[i]!];
   }
   return value as Json;
