@@ -56,6 +56,8 @@ export interface TypeDeclaration {
   readonly statesKey: string;
   readonly attributes: readonly string[];
   readonly exhaustive: boolean;
+  /** States with a `loop_max`: entries to these are counted. */
+  readonly loopStates: ReadonlySet<string>;
   /** Resources in a terminal state are forgotten after this; ms. */
   readonly expireTerminalAfterMs: number;
   /** Any resource not seen for this long is forgotten; ms. Undefined: never. */
@@ -107,4 +109,33 @@ export interface Declarations {
   readonly type?: TypeDeclaration;
   /** A rule without `type` applies to the type tracked before it in its pipeline. */
   readonly rules?: readonly RuleDeclaration[];
+}
+
+/** A resource for whoever evaluates rules on it: its row number is stable while it exists. */
+export interface EvaluatedResource extends ResourceView {
+  readonly row: number;
+  /** The state it was in before this one; `NO_STATE` if none is known. */
+  readonly previous: string;
+  /** Event time of the last observation that was not late, ms. */
+  readonly eventTime: number;
+  /** Its last move was one that the declaration forbids. */
+  readonly illegal: boolean;
+  /** In a state that the declaration does not name. */
+  readonly undeclared: boolean;
+  /** How often it entered `state` in this incarnation. */
+  visits(state: string): number;
+  readonly attributes: Readonly<Record<string, Json>>;
+  /** Receivers that told of it. */
+  readonly sources: readonly string[];
+}
+
+/** Judges resources. Called synchronously, after each change and at the deadlines it asks for. */
+export interface Judge {
+  /**
+   * The resource changed, or its deadline has come. `leftState` is the state it just left, if it moved.
+   * Returns when it wants to see the resource again even if nothing changes (ms; Infinity: never).
+   */
+  judge(resource: EvaluatedResource, leftState: string | undefined): number;
+  /** The resource is gone: its row number is free after this call. */
+  forget(resource: EvaluatedResource, reason: "deleted" | "expired"): void;
 }

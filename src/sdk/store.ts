@@ -56,4 +56,6 @@ export interface Persistent {
   restore(store: Store): Promise<void>;
   /** Moves what changed since the last call into `changes`, to be written in one transaction. Synchronous. */
   drain(changes: TableChange[]): void;
+  /** What the last `drain` gave is durable now. */
+  committed?(): void;
 }

@@ -1,0 +1,255 @@
+import type { Clock, Timer } from "../sdk/clock.ts";
+import type { Sample } from "../sdk/metrics.ts";
+import type { Json } from "../sdk/observation.ts";
+import type { Judge, Tracker, Transition, TypeDeclaration } from "../sdk/resource.ts";
+import type { Persistent, Store, TableChange } from "../sdk/store.ts";
+import { drainTable, RESOURCES, restoreRows } from "./resource_rows.ts";
+import { Cursor, DELETED, ResourceTable } from "./table.ts";
+import { expiryOf, judgeRow, TypeTracker, type TypeMetrics, type TypeState } from "./tracker.ts";
+import { TransitionLog, TRANSITIONS } from "./transition_log.ts";
+
+/** Rows looked at in one turn of the event loop when many deadlines fall due at once. */
+const DUE_ROWS_MAX = 5_000;
+
+/** A resource as the API shows it: a copy. Times in ms since the epoch. */
+export interface ResourceSnapshot {
+  readonly type: string;
+  readonly id: string;
+  readonly state: string;
+  readonly since: number;
+  readonly first_seen: number;
+  readonly last_seen: number;
+  readonly incarnation: number;
+  readonly attributes: Readonly<Record<string, Json>>;
+  readonly sources: readonly string[];
+}
+
+export interface ResourcesOptions {
+  readonly clock: Clock;
+  /** Called when something must be committed. */
+  readonly changed: () => void;
+  /** Counters of a type. */
+  readonly metricsOf: (type: string) => TypeMetrics;
+}
+
+/** The state of every resource, in memory; its changes go into the store with the commit of their cause. */
+export class Resources implements Persistent {
+  readonly tables = [RESOURCES, TRANSITIONS];
+  readonly #options: ResourcesOptions;
+  readonly #types = new Map<string, TypeState & { cursor: Cursor }>();
+  readonly #log = new TransitionLog();
+  #store: Store | undefined;
+  #keyMax = 0;
+  #judge: Judge | undefined;
+  #timer: { readonly at: number; readonly timer: Timer } | undefined;
+
+  constructor(options: ResourcesOptions) {
+    this.#options = options;
+  }
+
+  /** Whoever evaluates rules; before the first observation. */
+  setJudge(judge: Judge): void {
+    this.#judge = judge;
+    for (const type of this.#types.values()) type.judge = judge;
+  }
+
+  /** A tracker for one component. Types and attributes that nobody declares any more keep their content. */
+  tracker(type: string, attributes: readonly string[]): Tracker {
+    return new TypeTracker(this.#type(type), attributes);
+  }
+
+  /** Takes the declarations of a new graph: one for each type. */
+  configure(declarations: readonly TypeDeclaration[]): void {
+    for (const declaration of declarations) {
+      const type = this.#type(declaration.type);
+      type.declaration = declaration;
+      type.declared = new Set(declaration.states.keys());
+      type.table.states.configure(declaration);
+      for (const attribute of declaration.attributes) type.table.column(attribute);
+    }
+    this.#rearm();
+  }
+
+  /** Judges every resource of a type: its rules changed, or may be judged now. */
+  judgeAll(typeName: string): void {
+    const type = this.#types.get(typeName);
+    if (type === undefined) return;
+    for (const row of type.table.index.values()) {
+      if ((type.table.flags[row]! & DELETED) === 0) judgeRow(type, type.cursor.at(row), undefined);
+      else type.table.deadlines.arm(row, expiryOf(type, row));
+    }
+    this.#rearm();
+  }
+
+  /** Judges resources one by one, where an alert of theirs waits for something other than them. */
+  judgeOne(typeName: string, id: string): void {
+    const type = this.#types.get(typeName);
+    const row = type?.table.index.get(id);
+    if (type === undefined || row === undefined || (type.table.flags[row]! & DELETED) !== 0) return;
+    judgeRow(type, type.cursor.at(row), undefined);
+  }
+
+  /** The row of a live resource, for alerts that are restored from the store. */
+  row(typeName: string, id: string): number | undefined {
+    const table = this.#types.get(typeName)?.table;
+    const row = table?.index.get(id);
+    return row === undefined || (table!.flags[row]! & DELETED) !== 0 ? undefined : row;
+  }
+
+  get types(): readonly string[] {
+    return [...this.#types.keys()];
+  }
+
+  /** Live resources in all. */
+  get live(): number {
+    let live = 0;
+    for (const { table } of this.#types.values()) live += table.live;
+    return live;
+  }
+
+  /**
+   * Live resources by type and id, at most `limit`, after `cursor` (the last `[type, id]` of the page before).
+   * A page is found by a scan: it costs in proportion to the resources of the types asked for.
+   */
+  list(filter: { readonly type?: string; readonly state?: string }, after: readonly [string, string] | undefined, limit: number): ResourceSnapshot[] {
+    const found: ResourceSnapshot[] = [];
+    for (const name of [...this.#types.keys()].sort()) {
+      if (filter.type !== undefined && filter.type !== name) continue;
+      if (after !== undefined && name < after[0]) continue;
+      const { table, cursor } = this.#types.get(name)!;
+      const state = filter.state === undefined ? undefined : table.states.known(filter.state);
+      if (filter.state !== undefined && state === undefined) continue;
+      const ids: string[] = [];
+      for (const [id, row] of table.index) {
+        if ((table.flags[row]! & DELETED) !== 0 || (state !== undefined && table.state[row] !== state)) continue;
+        if (after === undefined || name > after[0] || id > after[1]) ids.push(id);
+      }
+      for (const id of ids.sort().slice(0, limit - found.length)) found.push(snapshot(cursor.at(table.index.get(id)!)));
+      if (found.length >= limit) break;
+    }
+    return found;
+  }
+
+  get(typeName: string, id: string): ResourceSnapshot | undefined {
+    const row = this.row(typeName, id);
+    return row === undefined ? undefined : snapshot(this.#types.get(typeName)!.cursor.at(row));
+  }
+
+  /** The last transitions of a resource, oldest first. */
+  async transitions(typeName: string, id: string): Promise<readonly Transition[]> {
+    const row = this.row(typeName, id);
+    if (row === undefined || this.#store === undefined) return [];
+    return this.#log.of(this.#store, this.#types.get(typeName)!.table.keys[row]!);
+  }
+
+  /** `custom_resources{type,state}`: zeros for declared states, so that a rule on the metric sees them. */
+  *counts(): Iterable<Sample> {
+    for (const { table } of this.#types.values()) {
+      for (let state = 0; state < table.states.names.length; state++) {
+        const value = table.stateCounts[state] ?? 0;
+        if (state !== 0 || value > 0) yield { labels: [table.type, table.states.name(state)], value };
+      }
+    }
+  }
+
+  /** `custom_resource_oldest_in_state_seconds{type,state}`: how long the one that is there longest has been there. */
+  *oldest(): Iterable<Sample> {
+    const now = this.#options.clock.now();
+    for (const { table } of this.#types.values()) {
+      const since = new Float64Array(table.states.names.length).fill(Infinity);
+      for (const row of table.index.values()) {
+        if ((table.flags[row]! & DELETED) !== 0) continue;
+        const state = table.state[row]!;
+        if (table.since[row]! < since[state]!) since[state] = table.since[row]!;
+      }
+      for (let state = 1; state < since.length; state++) {
+        if (since[state] !== Infinity) yield { labels: [table.type, table.states.name(state)], value: Math.max(0, now - since[state]!) / 1_000 };
+      }
+    }
+  }
+
+  async restore(store: Store): Promise<void> {
+    this.#store = store;
+    await store.load(RESOURCES, (cells) => {
+      this.#keyMax = Math.max(this.#keyMax, restoreRows(cells, (type) => this.#type(type).table));
+    });
+  }
+
+  drain(changes: TableChange[]): void {
+    for (const { table } of this.#types.values()) drainTable(table, changes, (key, moves) => this.#log.remove(key, moves));
+    this.#log.drain(changes);
+  }
+
+  /** Stops the timer. */
+  stop(): void {
+    this.#timer?.timer.cancel();
+    this.#timer = undefined;
+  }
+
+  #type(name: string): TypeState & { cursor: Cursor } {
+    let type = this.#types.get(name);
+    if (type === undefined) {
+      const table = new ResourceTable(name);
+      const made: TypeState & { cursor: Cursor } = {
+        table,
+        log: this.#log,
+        metrics: this.#options.metricsOf(name),
+        clock: this.#options.clock,
+        declaration: undefined,
+        declared: new Set(),
+        judge: this.#judge,
+        nextKey: () => ++this.#keyMax,
+        armed: () => this.#rearm(),
+        changed: this.#options.changed,
+        cursor: new Cursor(table, () => made.declared),
+      };
+      this.#types.set(name, (type = made));
+    }
+    return type;
+  }
+
+  #rearm(): void {
+    let next = Infinity;
+    for (const { table } of this.#types.values()) next = Math.min(next, table.deadlines.nextMs);
+    if (next === Infinity || (this.#timer !== undefined && this.#timer.at <= next)) return;
+    this.#timer?.timer.cancel();
+    this.#timer = { at: next, timer: this.#options.clock.at(next, () => this.#due()) };
+  }
+
+  #due(): void {
+    this.#timer = undefined;
+    const now = this.#options.clock.now();
+    let rows = 0;
+    for (const type of this.#types.values()) {
+      for (; rows < DUE_ROWS_MAX; rows++) {
+        const row = type.table.deadlines.takeDue(now);
+        if (row === undefined) break;
+        const cursor = type.cursor.at(row);
+        if (expiryOf(type, row) <= now) {
+          if ((type.table.flags[row]! & DELETED) === 0) type.judge?.forget(cursor, "expired");
+          type.table.remove(row);
+        } else if ((type.table.flags[row]! & DELETED) === 0) {
+          judgeRow(type, cursor, undefined);
+        } else {
+          type.table.deadlines.arm(row, expiryOf(type, row));
+        }
+      }
+    }
+    if (rows > 0) this.#options.changed();
+    this.#rearm();
+  }
+}
+
+function snapshot(cursor: Cursor): ResourceSnapshot {
+  return {
+    type: cursor.type,
+    id: cursor.id,
+    state: cursor.state,
+    since: cursor.since,
+    first_seen: cursor.first_seen,
+    last_seen: cursor.last_seen,
+    incarnation: cursor.incarnation,
+    attributes: cursor.attributes,
+    sources: cursor.sources,
+  };
+}
