@@ -1,0 +1,33 @@
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+
+/**
+ * Runs a program in the foreground and waits for its end.
+ *
+ * Ctrl-C reaches every process of the terminal's group by itself, so SIGINT is not passed on: the child would get it
+ * twice, and take the second for impatience. SIGTERM and SIGHUP come to one process, and are passed on once.
+ *
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {{ env: NodeJS.ProcessEnv, cwd?: string }} options
+ * @returns {Promise<number>} its exit code; 128 + the signal's number when a signal ended it
+ */
+export async function runToEnd(program, args, { env, cwd }) {
+  const child = spawn(program, args, { env, cwd, stdio: "inherit" });
+  const ignore = () => {};
+  const forwarded = new Set();
+  const forward = (signal) => {
+    if (forwarded.has(signal)) return;
+    forwarded.add(signal);
+    child.kill(signal);
+  };
+  process.on("SIGINT", ignore).on("SIGTERM", forward).on("SIGHUP", forward);
+  try {
+    return await new Promise((resolve, reject) => {
+      child.on("error", reject);
+      child.on("exit", (code, signal) => resolve(code ?? 128 + (constants.signals[signal] ?? 0)));
+    });
+  } finally {
+    process.off("SIGINT", ignore).off("SIGTERM", forward).off("SIGHUP", forward);
+  }
+}
