@@ -63,7 +63,6 @@ export class Resources implements Persistent {
     for (const declaration of declarations) {
       const type = this.#type(declaration.type);
       type.declaration = declaration;
-      type.declared = new Set(declaration.states.keys());
       type.table.states.configure(declaration);
       for (const attribute of declaration.attributes) type.table.column(attribute);
     }
@@ -196,12 +195,11 @@ export class Resources implements Persistent {
         metrics: this.#options.metricsOf(name),
         clock: this.#options.clock,
         declaration: undefined,
-        declared: new Set(),
         judge: this.#judge,
         nextKey: () => ++this.#keyMax,
         armed: () => this.#rearm(),
         changed: this.#options.changed,
-        cursor: new Cursor(table, () => made.declared),
+        cursor: new Cursor(table, () => made.declaration),
       };
       this.#types.set(name, (type = made));
     }

@@ -158,13 +158,18 @@ export class ResourceTable {
   }
 }
 
-/** A view of one row after another. `declared` says which states the type declares. */
+/** What a cursor must know of the configuration. */
+export interface Declared {
+  readonly states: ReadonlyMap<string, { readonly terminal: boolean }>;
+}
+
+/** A view of one row after another. */
 export class Cursor implements EvaluatedResource {
   row = 0;
   readonly #table: ResourceTable;
-  readonly #declared: () => ReadonlySet<string>;
+  readonly #declared: () => Declared | undefined;
 
-  constructor(table: ResourceTable, declared: () => ReadonlySet<string>) {
+  constructor(table: ResourceTable, declared: () => Declared | undefined) {
     this.#table = table;
     this.#declared = declared;
   }
@@ -206,7 +211,10 @@ export class Cursor implements EvaluatedResource {
   }
   get undeclared(): boolean {
     const state = this.state;
-    return state !== "" && !this.#declared().has(state);
+    return state !== "" && this.#declared()?.states.has(state) === false;
+  }
+  get terminal(): boolean {
+    return this.#declared()?.states.get(this.state)?.terminal === true;
   }
   get sources(): readonly string[] {
     return this.#table.sourceSets[this.#table.sources[this.row]!]!;

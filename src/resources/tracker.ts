@@ -25,8 +25,6 @@ export interface TypeState {
   readonly metrics: TypeMetrics;
   readonly clock: Clock;
   declaration: TypeDeclaration | undefined;
-  /** Names of the declared states. */
-  declared: ReadonlySet<string>;
   judge: Judge | undefined;
   nextKey(): number;
   /** A deadline came nearer: whoever owns the timer looks again. */
@@ -69,7 +67,7 @@ export class TypeTracker implements Tracker {
     this.#type = type;
     this.#table = type.table;
     this.#columns = attributes.map((name) => type.table.column(name));
-    this.self = new Cursor(type.table, () => type.declared);
+    this.self = new Cursor(type.table, () => type.declaration);
   }
 
   sighting(): Sighting {

@@ -122,6 +122,8 @@ export interface EvaluatedResource extends ResourceView {
   readonly illegal: boolean;
   /** In a state that the declaration does not name. */
   readonly undeclared: boolean;
+  /** In a state that is declared as terminal. */
+  readonly terminal: boolean;
   /** How often it entered `state` in this incarnation. */
   visits(state: string): number;
   readonly attributes: Readonly<Record<string, Json>>;

@@ -1,0 +1,129 @@
+import type { Alert, ResolveReason } from "../sdk/alert.ts";
+import type { Json } from "../sdk/observation.ts";
+import type { RuleDeclaration } from "../sdk/rule.ts";
+import type { Cell, Table } from "../sdk/store.ts";
+
+/** One rule's alert on one resource, through pending, firing and resolved. Times in ms since the epoch. */
+export interface AlertState {
+  readonly type: string;
+  readonly rule: string;
+  readonly resource: string;
+  readonly dedupKey: string;
+  alert: string;
+  status: "pending" | "firing" | "resolved";
+  /** When the condition became true. */
+  activeAt: number;
+  firedAt: number | undefined;
+  resolvedAt: number | undefined;
+  reason: ResolveReason | undefined;
+  /** Since when the condition has not held while it is firing. */
+  clearSince: number | undefined;
+  labels: Readonly<Record<string, string>>;
+  annotations: Readonly<Record<string, string>>;
+  value: Json;
+  details: Readonly<Record<string, Json>>;
+  /** File whose rule it is, so that a file rejected at start freezes its alerts. */
+  file: string;
+  /** Exporters told of it: they will be told when it is over, whatever the configuration says then. */
+  notified: readonly string[];
+}
+
+/** A rule as configured, and where its alerts go. */
+export interface ConfiguredRule {
+  readonly declaration: RuleDeclaration & { readonly type: string };
+  readonly file: string;
+  /** Ids of the exporters of the pipelines that list it. */
+  readonly exporters: readonly string[];
+}
+
+export const ALERTS: Table = {
+  name: "alerts",
+  columns: [
+    ["type", "text"],
+    ["rule", "text"],
+    ["resource", "text"],
+    ["alert", "text"],
+    ["status", "text"],
+    ["active_at", "integer"],
+    ["fired_at", "integer"],
+    ["resolved_at", "integer"],
+    ["reason", "text"],
+    ["clear_since", "integer"],
+    ["dedup_key", "text"],
+    ["labels", "json"],
+    ["annotations", "json"],
+    ["value", "json"],
+    ["details", "json"],
+    ["file", "text"],
+    ["notified", "json"],
+  ],
+  keyColumns: 3,
+};
+
+export function alertCells(state: AlertState): Cell[] {
+  return [
+    state.type,
+    state.rule,
+    state.resource,
+    state.alert,
+    state.status,
+    Math.round(state.activeAt),
+    state.firedAt ?? null,
+    state.resolvedAt ?? null,
+    state.reason ?? null,
+    state.clearSince ?? null,
+    state.dedupKey,
+    JSON.stringify(state.labels),
+    JSON.stringify(state.annotations),
+    JSON.stringify(state.value),
+    JSON.stringify(state.details),
+    state.file,
+    JSON.stringify(state.notified),
+  ];
+}
+
+export function* alertStates(cells: readonly Cell[]): Iterable<AlertState> {
+  const width = ALERTS.columns.length;
+  for (let i = 0; i < cells.length; i += width) {
+    const text = (column: number): string => cells[i + column] as string;
+    const time = (column: number): number | undefined => (cells[i + column] as number | null) ?? undefined;
+    yield {
+      type: text(0),
+      rule: text(1),
+      resource: text(2),
+      alert: text(3),
+      status: text(4) as AlertState["status"],
+      activeAt: cells[i + 5] as number,
+      firedAt: time(6),
+      resolvedAt: time(7),
+      reason: (cells[i + 8] as ResolveReason | null) ?? undefined,
+      clearSince: time(9),
+      dedupKey: text(10),
+      labels: JSON.parse(text(11)) as Record<string, string>,
+      annotations: JSON.parse(text(12)) as Record<string, string>,
+      value: JSON.parse(text(13)) as Json,
+      details: JSON.parse(text(14)) as Record<string, Json>,
+      file: text(15),
+      notified: JSON.parse(text(16)) as string[],
+    };
+  }
+}
+
+/** What exporters and the API see: a copy. */
+export function toAlert(state: AlertState): Alert {
+  return {
+    alert: state.alert,
+    rule: state.rule,
+    status: state.status,
+    resource: { type: state.type, id: state.resource },
+    labels: state.labels,
+    annotations: state.annotations,
+    value: state.value,
+    active_at: state.activeAt,
+    fired_at: state.firedAt,
+    resolved_at: state.resolvedAt,
+    reason: state.reason,
+    dedup_key: state.dedupKey,
+    details: state.details,
+  };
+}

@@ -1,0 +1,254 @@
+import type { Alert } from "../sdk/alert.ts";
+import type { Clock, Timer } from "../sdk/clock.ts";
+import type { Sample } from "../sdk/metrics.ts";
+import type { EvaluatedResource, Judge } from "../sdk/resource.ts";
+import type { RuleDeclaration } from "../sdk/rule.ts";
+import type { Cell, Persistent, Store, TableChange } from "../sdk/store.ts";
+import { ALERTS, alertCells, alertStates, toAlert, type AlertState, type ConfiguredRule } from "./alert_state.ts";
+import { Evaluator } from "./evaluator.ts";
+import { TypeRules, type ActiveRule } from "./rule_set.ts";
+
+/** An alert whose rule is gone stays open this long: the file may have gone by mistake. */
+const RULE_REMOVED_AFTER_MS = 5 * 60_000;
+/** Resolved alerts are shown this long, and at most this many of them. */
+const RESOLVED_SHOWN_MS = 15 * 60_000;
+const RESOLVED_SHOWN_MAX = 1_000;
+
+export interface AlertsOptions {
+  readonly clock: Clock;
+  readonly externalLabels: () => Readonly<Record<string, string>>;
+  readonly evaluationIntervalMs: () => number;
+  readonly onFailure: (rule: RuleDeclaration, message: string) => void;
+  readonly notify: (alert: Alert, exporters: readonly string[]) => void;
+  /** Something must be committed, soon: somebody may have to be told. */
+  readonly changed: () => void;
+  /** Row of a live resource. */
+  readonly rowOf: (type: string, id: string) => number | undefined;
+  readonly judgeAll: (type: string) => void;
+}
+
+/** Every alert, its rule or not: what is open, and what was until a moment ago. */
+export class Alerts implements Persistent, Judge {
+  readonly tables = [ALERTS];
+  readonly #options: AlertsOptions;
+  readonly #evaluator: Evaluator;
+  /** Open alerts whose rule is not configured now, by key. */
+  readonly #orphans = new Map<string, { readonly state: AlertState; readonly at: number }>();
+  /** By key, in the order in which they were resolved. */
+  readonly #resolved = new Map<string, AlertState>();
+  #frozenFiles: ReadonlySet<string> = new Set();
+  readonly #dirty = new Set<AlertState>();
+  #deletes: Cell[] = [];
+  #timer: Timer | undefined;
+
+  constructor(options: AlertsOptions) {
+    this.#options = options;
+    this.#evaluator = new Evaluator({
+      clock: options.clock,
+      externalLabels: options.externalLabels,
+      evaluationIntervalMs: options.evaluationIntervalMs,
+      onFailure: options.onFailure,
+      notify: options.notify,
+      changed: (state) => {
+        this.#dirty.add(state);
+        if (state.status === "resolved") this.#showResolved(state);
+        options.changed();
+      },
+      dropped: (state) => this.#delete(state),
+    });
+  }
+
+  judge(resource: EvaluatedResource, leftState: string | undefined): number {
+    return this.#evaluator.judge(resource, leftState);
+  }
+
+  forget(resource: EvaluatedResource, reason: "deleted" | "expired"): void {
+    this.#evaluator.forget(resource, reason);
+    for (const [key, { state }] of this.#orphans) {
+      if (state.type !== resource.type || state.resource !== resource.id) continue;
+      this.#orphans.delete(key);
+      this.#evaluator.resolve(state, reason, this.#options.clock.now());
+    }
+  }
+
+  /**
+   * Takes the rules of a new graph and reconciles: alerts keep their state by type, rule and resource; those whose rule
+   * is gone resolve after a while, unless a rejected file (`frozenFiles`) is why it is gone.
+   */
+  configure(rules: readonly ConfiguredRule[], frozenFiles: ReadonlySet<string>): void {
+    const now = this.#options.clock.now();
+    this.#frozenFiles = frozenFiles;
+    const before = new Map<string, AlertState[]>();
+    const remember = (state: AlertState): void => {
+      const key = ruleKey(state.type, state.rule);
+      before.set(key, [...(before.get(key) ?? []), state]);
+    };
+    const since = new Map([...this.#orphans].map(([key, { at }]) => [key, at]));
+    for (const type of this.#evaluator.types.values()) for (const rule of type.all) rule.open.forEach(remember);
+    for (const { state } of this.#orphans.values()) remember(state);
+    this.#orphans.clear();
+
+    const byType = new Map<string, ActiveRule[]>();
+    for (const rule of rules) {
+      const open = new Map<number, AlertState>();
+      const key = ruleKey(rule.declaration.type, rule.declaration.id);
+      for (const state of before.get(key) ?? []) {
+        const row = this.#options.rowOf(state.type, state.resource);
+        if (row !== undefined) open.set(row, state);
+        else if (state.status === "pending") this.#delete(state);
+        else this.#evaluator.resolve(state, "expired", now);
+      }
+      before.delete(key);
+      byType.set(rule.declaration.type, [...(byType.get(rule.declaration.type) ?? []), { ...rule, open }]);
+    }
+    for (const states of before.values()) {
+      for (const state of states) {
+        const key = alertKey(state);
+        if (state.status === "pending") this.#delete(state);
+        else this.#orphans.set(key, { state, at: since.get(key) ?? now });
+      }
+    }
+    this.#evaluator.setRules(new Map([...byType].map(([type, list]) => [type, new TypeRules(list)])));
+    for (const type of byType.keys()) this.#options.judgeAll(type);
+    this.#tidy();
+  }
+
+  /** Nothing of these types fires or resolves until `release`. */
+  hold(types: Iterable<string>): void {
+    for (const type of types) this.#evaluator.held.add(type);
+  }
+
+  /** The receivers of the type have caught up: it is judged now. */
+  release(type: string): void {
+    if (this.#evaluator.held.delete(type)) this.#options.judgeAll(type);
+  }
+
+  isHeld(type: string): boolean {
+    return this.#evaluator.held.has(type);
+  }
+
+  /** A receiver cannot read its source, or can again. */
+  setFailing(receiver: string, failing: boolean): void {
+    if (failing) this.#evaluator.failing.add(receiver);
+    else if (this.#evaluator.failing.delete(receiver)) for (const type of this.#evaluator.types.keys()) this.#options.judgeAll(type);
+  }
+
+  isStale(sources: readonly string[]): boolean {
+    return this.#evaluator.isStale(sources);
+  }
+
+  /** Open alerts first, in the order in which they became active, then those resolved a moment ago. Copies. */
+  list(): Alert[] {
+    return [...[...this.#open()].sort((a, b) => a.activeAt - b.activeAt), ...this.#resolved.values()].map(toAlert);
+  }
+
+  /** Firing alerts that this exporter was told of: it must live until they are over. */
+  openOn(exporter: string): number {
+    let count = 0;
+    for (const state of this.#open()) if (state.status === "firing" && state.notified.includes(exporter)) count++;
+    return count;
+  }
+
+  /** `sojourn_alerts{alertname,alertstate,severity}`. */
+  *samples(): Iterable<Sample> {
+    const counts = new Map<string, { labels: string[]; value: number }>();
+    for (const state of this.#open()) {
+      const labels = [state.alert, state.status, state.labels["severity"] ?? ""];
+      const key = JSON.stringify(labels);
+      const counted = counts.get(key);
+      if (counted === undefined) counts.set(key, { labels, value: 1 });
+      else counted.value++;
+    }
+    yield* counts.values();
+  }
+
+  async restore(store: Store): Promise<void> {
+    const resolved: AlertState[] = [];
+    await store.load(ALERTS, (cells) => {
+      for (const state of alertStates(cells)) {
+        if (state.status === "resolved") resolved.push(state);
+        else this.#orphans.set(alertKey(state), { state, at: this.#options.clock.now() });
+      }
+    });
+    resolved.sort((a, b) => a.resolvedAt! - b.resolvedAt!);
+    for (const state of resolved) this.#resolved.set(alertKey(state), state);
+  }
+
+  drain(changes: TableChange[]): void {
+    if (this.#dirty.size === 0 && this.#deletes.length === 0) return;
+    const puts: Cell[] = [];
+    for (const state of this.#dirty) puts.push(...alertCells(state));
+    changes.push({ table: ALERTS, puts, deletes: this.#deletes });
+    this.#dirty.clear();
+    this.#deletes = [];
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  *#open(): Iterable<AlertState> {
+    for (const type of this.#evaluator.types.values()) for (const rule of type.all) yield* rule.open.values();
+    for (const { state } of this.#orphans.values()) yield state;
+  }
+
+  #delete(state: AlertState): void {
+    this.#dirty.delete(state);
+    this.#deletes.push(state.type, state.rule, state.resource);
+    this.#options.changed();
+  }
+
+  #showResolved(state: AlertState): void {
+    const key = alertKey(state);
+    this.#resolved.delete(key);
+    this.#resolved.set(key, state);
+    if (this.#timer === undefined || this.#resolved.size > RESOLVED_SHOWN_MAX) this.#tidy();
+  }
+
+  /** Resolves alerts whose rule has been gone long enough; forgets resolved ones that were shown long enough. */
+  #tidy(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const now = this.#options.clock.now();
+    let next = Infinity;
+    const removed: AlertState[] = [];
+    for (const [key, { state, at }] of this.#orphans) {
+      if (this.#frozenFiles.has(state.file)) continue;
+      const due = at + RULE_REMOVED_AFTER_MS;
+      if (due > now) {
+        next = Math.min(next, due);
+        continue;
+      }
+      this.#orphans.delete(key);
+      removed.push(state);
+    }
+    for (const [key, state] of this.#resolved) {
+      const due = state.resolvedAt! + RESOLVED_SHOWN_MS;
+      if (due > now && this.#resolved.size <= RESOLVED_SHOWN_MAX) {
+        next = Math.min(next, due);
+        break;
+      }
+      this.#resolved.delete(key);
+      if (!this.#isOpen(state)) this.#delete(state);
+    }
+    if (next !== Infinity) this.#timer = this.#options.clock.at(next, () => this.#tidy());
+    for (const state of removed) this.#evaluator.resolve(state, "rule_removed", now);
+  }
+
+  /** A new episode of the same rule and resource has the same key in the store. */
+  #isOpen(state: AlertState): boolean {
+    if (this.#orphans.has(alertKey(state))) return true;
+    const row = this.#options.rowOf(state.type, state.resource);
+    const rule = this.#evaluator.rulesOf(state.type)?.all.find(({ declaration }) => declaration.id === state.rule);
+    return row !== undefined && rule?.open.has(row) === true;
+  }
+}
+
+function ruleKey(type: string, rule: string): string {
+  return JSON.stringify([type, rule]);
+}
+
+function alertKey(state: AlertState): string {
+  return JSON.stringify([state.type, state.rule, state.resource]);
+}
