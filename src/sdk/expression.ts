@@ -31,6 +31,14 @@ export class Duration {
   }
 }
 
+/** A type as a value: what `type(x)` gives and what `int`, `string` and so on name. */
+export class TypeValue {
+  readonly name: string;
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
 /**
  * A value of an expression. As in CEL: a double is a number (every JSON number is one), an int or uint a bigint,
  * bytes a Uint8Array; lists and maps are JSON's, or a list or map of values made by the expression itself.
@@ -41,6 +49,7 @@ export type Value =
   | Uint8Array
   | Timestamp
   | Duration
+  | TypeValue
   | readonly Value[]
   | ReadonlyMap<Value, Value>;
 
@@ -71,4 +80,14 @@ export interface Expression {
   readonly reads: Reads;
   /** `now` in ms. */
   evaluate(scope: Scope, now: number): Value | Failure;
+}
+
+/** Text that is no expression: `offset` is where, in UTF-16 units from its start. */
+export class ExpressionError extends Error {
+  override name = "ExpressionError";
+  readonly offset: number;
+  constructor(message: string, offset: number) {
+    super(message);
+    this.offset = offset;
+  }
 }
