@@ -30,7 +30,8 @@ export function lockDirectory(directory: string): { release(): void } {
   createPrivate(path);
   const database = new DatabaseSync(path, { timeout: WAIT_MS });
   try {
-    database.exec("BEGIN EXCLUSIVE");
+    // Nothing is ever written, so a journal beside the lock would be litter.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
     if (saysDamaged(error)) {

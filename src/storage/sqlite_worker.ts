@@ -119,7 +119,7 @@ function commit(request: Request & { kind: "commit" }): void {
   refused = undefined;
   failedEpoch = Math.max(failedEpoch, request.epoch);
   if (resultCode(error) !== SQLITE_FULL) throw error;
-  throw new Error(`disk full: nothing of this commit was written to ${opened().path}; it can be repeated`, { cause: error });
+  throw new Error("disk full: nothing of this commit was written; it can be repeated", { cause: error });
 }
 
 function close(): void {

@@ -32,8 +32,13 @@ export async function rowsOf(store: Store, table: Table): Promise<Cell[][]> {
   return rows;
 }
 
+/** Closes the store after the test, so that one that fails does not hang. */
+export function closing(store: Store): Store & AsyncDisposable {
+  return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
+}
+
 /** A directory that is gone after the test. */
-export async function temporaryDirectory(): Promise<{ path: string; [Symbol.asyncDispose](): Promise<void> }> {
+export async function temporaryDirectory(): Promise<AsyncDisposable & { readonly path: string }> {
   const path = await mkdtemp(join(tmpdir(), "sojourn-store-"));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
