@@ -20,7 +20,7 @@ function seen(metrics: MetricStore): Record<string, number | string> {
 }
 
 /** A store that keeps rows by key, and applies deletes before puts. */
-function rowsStore(): { store: Store; rows: Map<string, readonly Cell[]>; save(from: Persistent): TableChange[] } {
+function rowsStore(): { store: Store; rows: Map<string, readonly Cell[]>; readonly save: (from: Persistent) => TableChange[] } {
   const rows = new Map<string, readonly Cell[]>();
   const store: Store = {
     open: async () => {},
