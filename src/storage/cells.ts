@@ -54,7 +54,8 @@ export function checkShape(change: TableChange, open: { has(name: string): boole
 /** Checks the arguments of `Store.read`. Throws `PermanentError`. */
 export function checkPrefix(table: Table, prefix: readonly Cell[], open: { has(name: string): boolean }): void {
   checkShape({ table, puts: [], deletes: [] }, open);
-  if (prefix.length > table.keyColumns) throw new PermanentError(`table ${table.name} has no key of ${prefix.length} columns`);
+  if (prefix.length <= table.keyColumns) return;
+  throw new PermanentError(`table ${table.name} has no key of ${prefix.length} columns`);
 }
 
 /** Checks a declaration, so that a store never creates half of one. Throws `PermanentError`. */

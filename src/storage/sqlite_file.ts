@@ -72,7 +72,9 @@ export function openDatabase(path: string, pagesMax: number | undefined): Databa
   try {
     inspect(database, path);
     const mode = Object.values(database.prepare("PRAGMA journal_mode = WAL").get() ?? {})[0];
-    if (mode !== "wal") throw new StoreError("unusable", `${path}: this file system has no shared memory for SQLite's WAL mode`);
+    if (mode !== "wal") {
+      throw new StoreError("unusable", `${path}: this file system has no shared memory for SQLite's WAL mode`);
+    }
     // No mmap: an I/O error, or a file cut short by somebody, would be a SIGBUS instead of an error.
     // Checkpoints are taken after the answer to a commit (`sqlite_worker.ts`), not within it.
     database.exec(`PRAGMA synchronous = FULL; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA wal_autocheckpoint = 0;

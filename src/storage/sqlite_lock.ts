@@ -38,7 +38,8 @@ export function lockDirectory(directory: string): { release(): void } {
       throw new StoreError("unusable", `${path} is not a lock file (an empty file); remove it`, { cause: error });
     }
     if (resultCode(error) !== SQLITE_BUSY) throw error;
-    throw new StoreError("locked", `${directory} is in use by ${holder(pidPath)}; two agents cannot share a directory`, { cause: error });
+    const message = `${directory} is in use by ${holder(pidPath)}; two agents cannot share a directory`;
+    throw new StoreError("locked", message, { cause: error });
   }
   try {
     writeFileSync(pidPath, `${process.pid} on ${hostname()}\n`, { mode: 0o600 });

@@ -8,13 +8,30 @@ export interface TableRows {
   readonly deletes: readonly Cell[];
 }
 
+export interface OpenRequest {
+  readonly kind: "open";
+  readonly directory: string;
+  readonly tables: readonly Table[];
+  readonly pagesMax: number | undefined;
+}
+
+export interface CommitRequest {
+  readonly kind: "commit";
+  /** How many failures the caller knew of. */
+  readonly epoch: number;
+  readonly parts: readonly TableRows[];
+  readonly last: boolean;
+  /** Why the rest will not come: the commit is to be rolled back. */
+  readonly abandoned?: string;
+}
+
 /**
  * What the store asks its thread. Asked and answered strictly in order, so an answer carries no number.
  * A commit may come in several parts, to keep each message short; only the `last` is answered.
  */
 export type Request =
-  | { readonly kind: "open"; readonly directory: string; readonly tables: readonly Table[]; readonly pagesMax: number | undefined }
-  | { readonly kind: "commit"; readonly epoch: number; readonly parts: readonly TableRows[]; readonly last: boolean; readonly abandoned?: string }
+  | OpenRequest
+  | CommitRequest
   | { readonly kind: "load"; readonly table: string; readonly after: readonly Cell[] }
   | { readonly kind: "read"; readonly table: string; readonly prefix: readonly Cell[]; readonly rowsMax: number }
   | { readonly kind: "close" };

@@ -142,7 +142,8 @@ export function sqliteStore(options: SqliteStoreOptions): Store {
     async load(table: Table, onRows: (cells: readonly Cell[]) => void) {
       const asked = opened();
       checkPrefix(table, [], names);
-      const next = (after: readonly Cell[]): Promise<Rows | undefined> => asked.ask([{ kind: "load", table: table.name, after }]);
+      const next = (after: readonly Cell[]): Promise<Rows | undefined> =>
+        asked.ask([{ kind: "load", table: table.name, after }]);
       for (let rows = await next([]); rows !== undefined && rows.cells.length > 0; ) {
         const { cells, more } = rows;
         const last = cells.length - table.columns.length;

@@ -28,10 +28,12 @@ export function createTable(database: DatabaseSync, { name, columns, keyColumns 
   const present = database.prepare(`PRAGMA table_info(${quoted(name)})`).all();
   if (present.length === 0) {
     const keys = columns.slice(0, keyColumns).map(([column]) => quoted(column)).join(", ");
-    const types = columns.map(([column, type], i) => `${quoted(column)} ${SQL_TYPE[type]}${i < keyColumns ? " NOT NULL" : ""}`);
+    const types = columns.map(([column, type], i) =>
+      `${quoted(column)} ${SQL_TYPE[type]}${i < keyColumns ? " NOT NULL" : ""}`);
     // One integer is SQLite's own row id, its fastest key. Any other key would cost a second tree with a row id.
     const rowId = keyColumns === 1 && columns[0]?.[1] === "integer";
-    database.exec(`CREATE TABLE ${quoted(name)} (${types.join(", ")}, PRIMARY KEY (${keys}))${rowId ? "" : " WITHOUT ROWID"}`);
+    const columnsAndKey = `${types.join(", ")}, PRIMARY KEY (${keys})`;
+    database.exec(`CREATE TABLE ${quoted(name)} (${columnsAndKey})${rowId ? "" : " WITHOUT ROWID"}`);
     return;
   }
   const key = present.filter(({ pk }) => Number(pk) > 0).sort((a, b) => Number(a["pk"]) - Number(b["pk"]));
@@ -54,7 +56,9 @@ function isTooLarge(error: unknown): boolean {
 const asCell = (value: SQLOutputValue): Cell => (typeof value === "bigint" ? Number(value) : (value as Cell));
 
 /** Runs a query; again with bigints where a number needs them, since those cost time. */
-function query(statement: StatementSync, parameters: readonly Cell[], textMax: number): { cells: Cell[]; rows: number; stopped: boolean } {
+function query(
+  statement: StatementSync, parameters: readonly Cell[], textMax: number,
+): { cells: Cell[]; rows: number; stopped: boolean } {
   for (let big = false; ; big = true) {
     try {
       statement.setReadBigInts(big);

@@ -8,7 +8,7 @@ import { createPrivateDirectory } from "./private_files.ts";
 import { failureOf, resultCode, SQLITE_FULL } from "./sqlite_failure.ts";
 import { openDatabase } from "./sqlite_file.ts";
 import { lockDirectory } from "./sqlite_lock.ts";
-import type { Answer, Request, Rows } from "./sqlite_protocol.ts";
+import type { Answer, CommitRequest, OpenRequest, Request, Rows } from "./sqlite_protocol.ts";
 import { createTable, sqliteTable, type SqliteTable } from "./sqlite_table.ts";
 
 /**
@@ -55,14 +55,14 @@ function openTables(database: DatabaseSync, declared: readonly Table[]): Map<str
   return new Map(declared.map((table) => [table.name, sqliteTable(database, table)]));
 }
 
-function openStore(directory: string, declared: readonly Table[], pagesMax: number | undefined): void {
+function openStore({ directory, tables, pagesMax }: OpenRequest): void {
   const path = join(directory, "sojourn.db");
   createPrivateDirectory(directory);
   const lock = lockDirectory(directory);
   let database: DatabaseSync | undefined;
   try {
     database = openDatabase(path, pagesMax);
-    open = { path, database, tables: openTables(database, declared), lock };
+    open = { path, database, tables: openTables(database, tables), lock };
   } catch (error) {
     database?.close();
     lock.release();
@@ -78,7 +78,7 @@ function checkpoint(mode: "PASSIVE" | "TRUNCATE"): void {
   } catch {}
 }
 
-function writeParts({ parts }: Request & { kind: "commit" }): void {
+function writeParts({ parts }: CommitRequest): void {
   const { database } = opened();
   if (!database.isTransaction) database.exec("BEGIN IMMEDIATE");
   for (const { table: name, puts, deletes } of parts) {
@@ -104,10 +104,12 @@ function rollBack(error: unknown): void {
 }
 
 /** Writes a part; the last one commits. Throws, after the last part only, when nothing was written. */
-function commit(request: Request & { kind: "commit" }): void {
+function commit(request: CommitRequest): void {
   try {
     if (request.abandoned !== undefined) throw new PermanentError(request.abandoned);
-    if (request.epoch <= failedEpoch) throw new Error("not written, because the commit before it failed; it can be repeated");
+    if (request.epoch <= failedEpoch) {
+      throw new Error("not written, because the commit before it failed; it can be repeated");
+    }
     if (refused === undefined) writeParts(request);
     if (refused === undefined && request.last) opened().database.exec("COMMIT");
   } catch (error) {
@@ -135,7 +137,7 @@ function close(): void {
 function answer(request: Request): Rows | undefined {
   switch (request.kind) {
     case "open":
-      openStore(request.directory, request.tables, request.pagesMax);
+      openStore(request);
       return undefined;
     case "commit":
       commit(request);
@@ -153,13 +155,13 @@ function answer(request: Request): Rows | undefined {
 const port = parentPort;
 if (port === null) throw new Error("this file runs in a thread of the store");
 port.on("message", (request: Request) => {
-  const asked = request.kind === "open" ? join(request.directory, "sojourn.db") : open?.path ?? "the store";
+  const path = request.kind === "open" ? join(request.directory, "sojourn.db") : open?.path ?? "the store";
   let result: Answer;
   try {
     const rows = answer(request);
     result = rows === undefined ? { ok: true } : { ok: true, rows };
   } catch (error) {
-    result = { ok: false, failure: failureOf(error, asked, request.kind === "open" ? "unusable" : "failed") };
+    result = { ok: false, failure: failureOf(error, path, request.kind === "open" ? "unusable" : "failed") };
   }
   if (request.kind !== "commit" || request.last) port.postMessage(result);
   if (logBytes >= CHECKPOINT_BYTES) checkpoint("PASSIVE");

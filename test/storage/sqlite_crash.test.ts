@@ -11,9 +11,12 @@ import { sqliteStore } from "../../src/storage/sqlite_store.ts";
 import { ROWS } from "./child_agent.ts";
 import { closing, moves, rowsOf, tables, temporaryDirectory, thing, things } from "./tables.ts";
 
-/** Runs the child until it has said `lines` lines, then kills it in the middle of what it does. */
-async function runUntil(directory: string, lines: number, mode: string): Promise<{ child: ChildProcess; said: string[]; kill(): Promise<void> }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "child_agent.ts"), directory, mode], { stdio: ["pipe", "pipe", "inherit"] });
+/** Runs the child until it has said `lines` lines; `kill` then strikes in the middle of what it does. */
+async function runUntil(
+  directory: string, lines: number, mode: string,
+): Promise<{ child: ChildProcess; said: string[]; kill(): Promise<void> }> {
+  const program = [join(import.meta.dirname, "child_agent.ts"), directory, mode];
+  const child = spawn(process.execPath, program, { stdio: ["pipe", "pipe", "inherit"] });
   const said: string[] = [];
   const output = createInterface({ input: child.stdout! });
   const closed = once(output, "close");
@@ -85,7 +88,7 @@ test("two stores of one process exclude each other, too", async () => {
   await second.close();
 });
 
-test("the database can be read by others while the agent runs, and their reading holds up no commit", async () => {
+test("others can read the database while the agent runs, and hold up no commit", async () => {
   await using directory = await temporaryDirectory();
   await using store = closing(sqliteStore({ directory: directory.path }));
   await store.open(tables);
@@ -102,7 +105,7 @@ test("the database can be read by others while the agent runs, and their reading
   await store.close();
 });
 
-test("when the store's thread dies, what waits for it rejects, later calls reject, and the store can be opened again", async () => {
+test("when the store's thread dies, pending and later calls reject, and the store can be opened again", async () => {
   await using directory = await temporaryDirectory();
   let worker: Worker | undefined;
   process.once("worker", (started) => { worker = started; });
@@ -110,7 +113,8 @@ test("when the store's thread dies, what waits for it rejects, later calls rejec
   await store.open(tables);
   await store.commit([{ table: things, puts: thing(1), deletes: [] }]);
   const puts = Array.from({ length: 50_000 }, (_, id) => thing(id, "lost")).flat();
-  const dies = (error: unknown): boolean => error instanceof StoreError && error.kind === "unusable" && /thread has ended/.test(error.message);
+  const dies = (error: unknown): boolean =>
+    error instanceof StoreError && error.kind === "unusable" && /thread has ended/.test(error.message);
   const pending = [store.commit([{ table: things, puts, deletes: [] }]), store.read(things, [1], 1)];
   const settled = Promise.all(pending.map((call) => assert.rejects(call, dies)));
   await worker!.terminate();

@@ -4,7 +4,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { PermanentError } from "../../src/sdk/errors.ts";
-import { StoreError, type Store, type TableChange } from "../../src/sdk/store.ts";
+import { StoreError, type Store, type Table, type TableChange } from "../../src/sdk/store.ts";
 import { sqliteStore } from "../../src/storage/sqlite_store.ts";
 import { closing, rowsOf, tables, temporaryDirectory, thing, things } from "./tables.ts";
 
@@ -13,7 +13,8 @@ const put = (numbers: number[], state?: string): TableChange[] =>
   [{ table: things, puts: numbers.flatMap((id) => thing(id, state)), deletes: [] }];
 
 const saysFull = (error: unknown): boolean =>
-  error instanceof Error && !(error instanceof PermanentError) && !(error instanceof StoreError) && /disk full: nothing/.test(error.message);
+  error instanceof Error && !(error instanceof PermanentError) && !(error instanceof StoreError)
+  && /disk full: nothing/.test(error.message);
 
 /** Commits until the disk is full; says how many went in. */
 async function fill(store: Store, rows: number): Promise<number> {
@@ -33,7 +34,10 @@ test("when the disk is full a commit rejects, writes nothing, and succeeds uncha
   const disk = join(directory.path, "disk");
   await mkdir(disk);
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], { encoding: "utf8" });
-  if (mounted.status !== 0) return t.skip(`cannot mount a small disk (${mounted.stderr ?? mounted.error?.message}); the next test fills a file instead`);
+  if (mounted.status !== 0) {
+    t.skip(`cannot mount a small disk (${mounted.stderr ?? mounted.error?.message}); the next test fills a file instead`);
+    return;
+  }
   try {
     const ballast = join(disk, "ballast");
     await writeFile(ballast, Buffer.alloc(2 * 2 ** 20));
@@ -53,7 +57,8 @@ test("when the disk is full a commit rejects, writes nothing, and succeeds uncha
     assert.deepEqual(await rowsOf(store, things), ids(0, (done + 1) * 1_000).map((id) => thing(id)));
     await store.close();
     await writeFile(ballast, Buffer.alloc(8 * 2 ** 20)).catch(() => undefined);
-    await assert.rejects(store.open([...tables, { name: "later", columns: [["id", "integer"]], keyColumns: 1 }]), StoreError);
+    const later: Table = { name: "later", columns: [["id", "integer"]], keyColumns: 1 };
+    await assert.rejects(store.open([...tables, later]), (error: StoreError) => error.kind === "unusable");
     await rm(ballast);
     await store.open(tables);
     assert.equal((await rowsOf(store, things)).length, (done + 1) * 1_000);
