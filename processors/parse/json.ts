@@ -2,10 +2,10 @@ import type { Json } from "../../src/sdk/observation.ts";
 import { endOfString, Unreadable } from "./parser.ts";
 
 /**
- * Values within values. `JSON.parse` has no limit of its own, but whoever walks the value later does: `JSON.stringify`
- * overflows the stack at some thousands.
+ * Values within values, as in bodies that receivers decode. `JSON.parse` has no limit, but who walks the value later does:
+ * `JSON.stringify` overflows the stack at some thousands.
  */
-const DEPTH_MAX = 500;
+const DEPTH_MAX = 200;
 
 const QUOTE = 0x22;
 const OPEN_BRACKET = 0x5b;

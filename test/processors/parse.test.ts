@@ -58,12 +58,12 @@ test("a key __proto__ stays an ordinary key in every format, and reaches no prot
 
 test("JSON nested so deeply that later steps would overflow the stack is refused, whatever its size", () => {
   const { processor, recorded } = created(parse, { format: "json" });
-  for (const depth of [501, 10_000, 500_000]) {
+  for (const depth of [201, 10_000, 500_000]) {
     assert.deepEqual(through(processor, observed("[".repeat(depth) + "]".repeat(depth))), []);
     assert.deepEqual(through(processor, observed('{"a":'.repeat(depth) + "1" + "}".repeat(depth))), []);
   }
-  assert.deepEqual(new Set(recorded.failed.map((f) => f.reason)), new Set(["JSON nested deeper than 500 levels"]));
-  assert.doesNotThrow(() => JSON.stringify(read({ format: "json" }, "[".repeat(500) + "]".repeat(500))));
+  assert.deepEqual(new Set(recorded.failed.map((f) => f.reason)), new Set(["JSON nested deeper than 200 levels"]));
+  assert.doesNotThrow(() => JSON.stringify(read({ format: "json" }, "[".repeat(200) + "]".repeat(200))));
 });
 
 test("brackets inside JSON strings are not nesting", () => {
