@@ -1,0 +1,90 @@
+import type { ReceiverContext } from "../../src/sdk/component.ts";
+import type { Batch, Json } from "../../src/sdk/observation.ts";
+
+const BATCHES_MAX = 8;
+const BYTES_MAX = 8 * 2 ** 20;
+const RETRY_MS = 1_000;
+
+interface Sent {
+  readonly order: number;
+  readonly batch: Batch;
+  readonly position: Json;
+  readonly bytes: number;
+}
+
+/** Emits in order and keeps what waits for its commit within bounds. */
+export interface Delivery {
+  /** Emits at once. Call `room` before the next. */
+  send(batch: Batch, position: Json, bytes: number): void;
+  /** Resolves when another batch may be sent, or when stopping: look which. */
+  room(): Promise<void>;
+  /** Resolves when all that was sent so far has been accepted or, when stopping, has been given up. */
+  settled(): Promise<void>;
+}
+
+/**
+ * `emit` may reject when nothing was processed. Such a batch is sent again, in order, before anything new is read;
+ * until then its position, and what comes after, is not passed on.
+ */
+export function createDelivery(context: ReceiverContext, signal: AbortSignal): Delivery {
+  let order = 0;
+  let bytesPending = 0;
+  const pending = new Map<number, Promise<void>>();
+  const rejected: Sent[] = [];
+  let accepted: Sent | undefined;
+  let wake: (() => void) | undefined;
+  let retrying: Promise<void> | undefined;
+
+  signal.addEventListener("abort", () => wake?.(), { once: true });
+
+  async function attempt(sent: Sent): Promise<boolean> {
+    try {
+      // A later batch that was taken nevertheless has moved the position on: it must not go back.
+      await context.emit(sent.batch, accepted !== undefined && accepted.order > sent.order ? accepted.position : sent.position);
+      if (accepted === undefined || accepted.order < sent.order) accepted = sent;
+      return true;
+    } catch (error) {
+      if (!signal.aborted) context.report(error);
+      return false;
+    }
+  }
+
+  async function run(sent: Sent): Promise<void> {
+    const taken = await attempt(sent);
+    pending.delete(sent.order);
+    if (taken) bytesPending -= sent.bytes;
+    else rejected.push(sent);
+    if (pending.size === 0 && rejected.length > 0) retrying ??= retry();
+    wake?.();
+  }
+
+  async function retry(): Promise<void> {
+    rejected.sort((a, b) => a.order - b.order);
+    while (rejected.length > 0 && !signal.aborted) {
+      await context.clock.sleep(RETRY_MS, signal).catch(() => undefined);
+      if (signal.aborted) break;
+      if (!(await attempt(rejected[0]!))) continue;
+      bytesPending -= rejected.shift()!.bytes;
+      if (rejected.length === 0) context.healed();
+    }
+    retrying = undefined;
+    wake?.();
+  }
+
+  return {
+    send(batch, position, bytes) {
+      const sent = { order: order++, batch, position, bytes };
+      bytesPending += bytes;
+      pending.set(sent.order, run(sent));
+    },
+    async room() {
+      while (!signal.aborted && (pending.size >= BATCHES_MAX || bytesPending >= BYTES_MAX || rejected.length > 0)) {
+        await new Promise<void>((resolve) => void (wake = resolve));
+      }
+    },
+    async settled() {
+      await Promise.all(pending.values());
+      await retrying;
+    },
+  };
+}
