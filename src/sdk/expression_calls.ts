@@ -31,7 +31,8 @@ function index(expr: Expr, args: readonly Expr[], compilation: Compilation): Nod
     if (isFailure(value)) return value;
     const key = right.fn(scope, frame);
     if (isFailure(key)) return key;
-    return indexOf(value, key) ?? site.fail(isList(value) ? "index out of bounds" : "no such field");
+    const found = indexOf(value, key);
+    return found === undefined ? site.fail(isList(value) ? "index out of bounds" : "no such field") : found;
   });
 }
 

@@ -183,6 +183,7 @@ export function membership(left: Node, right: Node, site: Site): Node {
       const found = b.some((item) => spent(f) || equal(item, a, f));
       return spent(f) ? OVER_BUDGET : found;
     }
+    if (a === null || typeof a === "object") return site.overload(a, b);
     if (b instanceof Map) {
       const key = keyOf(a);
       return key !== undefined && (b as MadeMap).has(key);

@@ -86,6 +86,16 @@ function find(text: string, part: string, start: number | undefined, last: boole
   return BigInt(found < 0 || chars === undefined ? found : characterCount(text.slice(0, found)));
 }
 
+// Unicode's White_Space, which is not JavaScript's: U+0085 is in it, U+FEFF is not.
+const isSpace = (unit: string | undefined): boolean => unit === "\u0085" || (unit !== "\ufeff" && unit !== undefined && /\s/.test(unit));
+
+function trim(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && isSpace(text[start])) start++;
+  while (end > start && isSpace(text[end - 1])) end--;
+  return text.slice(start, end);
+}
+
 function replace(text: string, from: string, to: string, count: number): string | Failure {
   if (count === 0) return text;
   const pieces = from === "" ? ["", ...Array.from(text), ""] : text.split(from);
@@ -155,7 +165,7 @@ export const STRINGS: Library = {
   },
   lowerAscii: oneText((text) => text.replace(/[A-Z]+/g, (part) => part.toLowerCase())),
   upperAscii: oneText((text) => text.replace(/[a-z]+/g, (part) => part.toUpperCase())),
-  trim: oneText((text) => text.trim()),
+  trim: oneText(trim),
   reverse: oneText((text) => Array.from(text).reverse().join("")),
   indexOf: finder(false),
   lastIndexOf: finder(true),
