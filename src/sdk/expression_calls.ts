@@ -1,14 +1,15 @@
 import type { Expr, Expr_Call } from "@bufbuild/cel-spec/cel/expr/syntax_pb.js";
 import { Failure } from "./expression.ts";
+import { arithmetic, negate } from "./expression_arithmetic.ts";
 import type { CelFunction } from "./expression_function.ts";
 import { LIBRARY } from "./expression_library.ts";
 import { errorAt, nearest, nodeOver } from "./expression_node.ts";
 import type { Compilation, Node } from "./expression_node.ts";
-import { arithmetic, conditional, equality, finish, logic, membership, negate, not, ordering } from "./expression_operators.ts";
-import { compileField } from "./expression_scope.ts";
-import { Site } from "./expression_site.ts";
-import { compilePattern, matchPattern } from "./expression_strings.ts";
-import { indexOf, isFailure, isList } from "./expression_value.ts";
+import { conditional, equality, logic, membership, not, ordering } from "./expression_operators.ts";
+import { compileField } from "./expression_fields.ts";
+import { finish, Site } from "./expression_site.ts";
+import { compilePattern, matchPattern } from "./expression_pattern.ts";
+import { indexOf, isFailure, isList, OVER_BUDGET, STEPS_MAX } from "./expression_value.ts";
 import type { Fn, Frame } from "./expression_value.ts";
 
 const MACROS: Readonly<Record<string, string>> = {
@@ -101,7 +102,7 @@ function textTest(name: string, args: readonly Node[], expr: Expr, compilation: 
     const value = text(scope, frame);
     if (typeof value !== "string") return isFailure(value) ? value : rest(scope, frame);
     frame.steps += value.length >> 4;
-    return holds(value, frame);
+    return frame.steps > STEPS_MAX ? OVER_BUDGET : holds(value, frame);
   };
   switch (name) {
     case "contains":
@@ -135,7 +136,8 @@ function invoke(name: string, fun: CelFunction, args: readonly Node[], expr: Exp
     fns.length === 1
       ? (scope, frame) => {
           const value = only!(scope, frame);
-          return isFailure(value) ? value : finish(fun.run([value], frame), site, value);
+          if (isFailure(value)) return value;
+          return frame.steps > STEPS_MAX ? OVER_BUDGET : finish(fun.run([value], frame), site, value);
         }
       : (scope, frame) => {
           const values = [];
@@ -144,7 +146,7 @@ function invoke(name: string, fun: CelFunction, args: readonly Node[], expr: Exp
             if (isFailure(value)) return value;
             values.push(value);
           }
-          return finish(fun.run(values, frame), site, ...values);
+          return frame.steps > STEPS_MAX ? OVER_BUDGET : finish(fun.run(values, frame), site, ...values);
         };
   const node = nodeOver(args, textTest(name, args, expr, compilation, run) ?? run);
   // duration("30 minutes") can never work: better said when the configuration is loaded than at night.

@@ -4,9 +4,9 @@ import { int64, INT_OVERFLOW } from "./expression_function.ts";
 import type { CelFunction, Library } from "./expression_function.ts";
 import { characterCount, STRINGS } from "./expression_strings.ts";
 import { TIMES } from "./expression_times.ts";
-import { compare, durationText, isJsonMap, isList, mapSize, typeName } from "./expression_value.ts";
-import type { MadeMap } from "./expression_value.ts";
-import { formatTime, timeMs } from "./time.ts";
+import { compare, isJsonMap, isList, mapSize, typeName } from "./expression_value.ts";
+import type { Frame, MadeMap } from "./expression_value.ts";
+import { durationText, formatTime, timeMs } from "./time.ts";
 
 const INT_TEXT = /^[+-]?\d{1,20}$/;
 const DOUBLE_TEXT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
@@ -87,17 +87,26 @@ function toDuration(value: Value | undefined): Duration | Failure | undefined {
   return typeof value === "string" ? durationOf(value) : undefined;
 }
 
-function size(value: Value | undefined): bigint | undefined {
-  if (typeof value === "string") return BigInt(characterCount(value));
+function size(value: Value | undefined, frame: Frame): bigint | undefined {
+  if (typeof value === "string") {
+    frame.steps += value.length >> 4;
+    return BigInt(characterCount(value));
+  }
   if (value === undefined || value === null) return undefined;
   if (isList(value) || value instanceof Uint8Array) return BigInt(value.length);
-  return value instanceof Map || isJsonMap(value) ? BigInt(mapSize(value as MadeMap)) : undefined;
+  if (!(value instanceof Map) && !isJsonMap(value)) return undefined;
+  const count = mapSize(value as MadeMap);
+  frame.steps += count >> 2;
+  return BigInt(count);
 }
 
 const conversion = (run: (value: Value | undefined) => Value | Failure | undefined): CelFunction => ({
   call: [1, 1],
   conversion: true,
-  run: ([value]) => run(value),
+  run([value], frame) {
+    if (typeof value === "string" || value instanceof Uint8Array) frame.steps += value.length >> 4;
+    return run(value);
+  },
 });
 
 /** The greatest or least of the arguments, or of the one list given. */
@@ -126,7 +135,7 @@ export const LIBRARY: ReadonlyMap<string, CelFunction> = new Map(
   Object.entries({
     ...STRINGS,
     ...TIMES,
-    size: { call: [1, 1], method: [0, 0], run: ([value]) => size(value) },
+    size: { call: [1, 1], method: [0, 0], run: ([value], frame) => size(value, frame) },
     int: conversion(toInt),
     uint: conversion((value) => {
       const int = value instanceof Timestamp || value instanceof Duration ? undefined : toInt(value);

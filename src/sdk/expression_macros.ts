@@ -38,10 +38,13 @@ function recognise(node: Expr_Comprehension): Macro | undefined {
 }
 
 /** What a macro goes through: elements of a list, keys of a map. */
-function elements(range: Value): Iterable<Value> | undefined {
+function elements(range: Value, frame: Frame): Iterable<Value> | undefined {
   if (isList(range)) return range;
   if (range instanceof Map) return (range as MadeMap).keys();
-  return isJsonMap(range) ? Object.keys(range) : undefined;
+  if (!isJsonMap(range)) return undefined;
+  const keys = Object.keys(range);
+  frame.steps += keys.length >> 2;
+  return keys;
 }
 
 type Each = (items: Iterable<Value>, run: (item: Value) => Value | Failure, frame: Frame) => Value | Failure;
@@ -78,9 +81,8 @@ function collect(test: Fn | undefined, step: Fn, slot: number, cost: number, sit
   return (scope, frame) => {
     const over = range(scope, frame);
     if (isFailure(over)) return over;
-    const items = elements(over);
+    const items = elements(over, frame);
     if (items === undefined) return site.overload(over);
-    const outer = frame.vars[slot]!;
     const list: Value[] = [];
     for (const item of items) {
       if ((frame.steps += cost) > STEPS_MAX) return OVER_BUDGET;
@@ -93,7 +95,6 @@ function collect(test: Fn | undefined, step: Fn, slot: number, cost: number, sit
       if (isFailure(value)) return value;
       if (list.push(value) > LENGTH_MAX) return site.fail(TOO_LONG.message);
     }
-    frame.vars[slot] = outer;
     return list;
   };
 }
@@ -121,7 +122,7 @@ export function compileMacro(expr: Expr, node: Expr_Comprehension, compilation: 
     fn: (scope, frame) => {
       const value = over(scope, frame);
       if (isFailure(value)) return value;
-      const items = elements(value);
+      const items = elements(value, frame);
       if (items === undefined) return site.overload(value);
       return each(items, (item) => {
         if ((frame.steps += cost) > STEPS_MAX) return OVER_BUDGET;

@@ -1,7 +1,7 @@
 import type { Expr } from "@bufbuild/cel-spec/cel/expr/syntax_pb.js";
 import { Failure } from "./expression.ts";
 import type { Value } from "./expression.ts";
-import { kindOf } from "./expression_value.ts";
+import { kindOf, OVER_BUDGET } from "./expression_value.ts";
 
 const OPERATORS: Readonly<Record<string, string>> = {
   "_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_+_": "+", "_-_": "-",
@@ -78,4 +78,10 @@ export class Site {
   overload(...values: readonly Value[]): Failure {
     return this.fail(`no such operation on ${values.map(kindOf).join(" and ")}`);
   }
+}
+
+/** A failure without its place gets one. */
+export function finish(result: Value | Failure | undefined, site: Site, ...values: readonly Value[]): Value | Failure {
+  if (result === undefined) return site.overload(...values);
+  return result instanceof Failure && result !== OVER_BUDGET ? site.fail(result.message) : result;
 }

@@ -1,59 +1,13 @@
-import { RE2JS } from "re2js";
 import { Failure } from "./expression.ts";
 import type { Value } from "./expression.ts";
 import { integer, TOO_LONG } from "./expression_function.ts";
 import type { Library } from "./expression_function.ts";
+import { cachedPattern, matchPattern } from "./expression_pattern.ts";
 import { isList, LENGTH_MAX } from "./expression_value.ts";
 import type { Frame } from "./expression_value.ts";
 
-/** Longest pattern that is not a constant. */
-const PATTERN_LENGTH_MAX = 500;
-const PATTERNS_MAX = 64;
-// Matching is linear, but in length times program: 10 million take up to a second.
-const MATCH_COST_MAX = 10_000_000;
-
 const OUT_OF_BOUNDS = new Failure("index out of bounds");
-const BAD_PATTERN = new Failure("not a regular expression (RE2 syntax)");
-const PATTERN_TOO_LONG = new Failure(`a pattern of more than ${PATTERN_LENGTH_MAX} characters`);
-const TEXT_TOO_LONG = new Failure("the text is too long for this pattern");
 const SURROGATE = /[\ud800-\udfff]/;
-
-/** A compiled pattern. `cost` is its size: what one character may take. */
-export interface Pattern {
-  test(text: string): boolean;
-  readonly cost: number;
-}
-
-/** Compiles in linear-time syntax. Throws an error whose message says what is wrong. */
-export function compilePattern(pattern: string): Pattern {
-  const compiled = RE2JS.compile(pattern);
-  return { test: (text) => compiled.test(text), cost: compiled.programSize() };
-}
-
-const patterns = new Map<string, Pattern | Failure>();
-
-function cachedPattern(text: string): Pattern | Failure {
-  if (text.length > PATTERN_LENGTH_MAX) return PATTERN_TOO_LONG;
-  let pattern = patterns.get(text);
-  if (pattern === undefined) {
-    try {
-      pattern = compilePattern(text);
-    } catch {
-      pattern = BAD_PATTERN;
-    }
-    if (patterns.size >= PATTERNS_MAX) patterns.delete(patterns.keys().next().value!);
-    patterns.set(text, pattern);
-  }
-  return pattern;
-}
-
-/** Whether the pattern is found anywhere in the text. */
-export function matchPattern(pattern: Pattern, text: string, frame: Frame): boolean | Failure {
-  const cost = text.length * pattern.cost;
-  if (cost > MATCH_COST_MAX) return TEXT_TOO_LONG;
-  frame.steps += 1 + cost / 10;
-  return pattern.test(text);
-}
 
 /** Number of characters (code points), as CEL counts. */
 export function characterCount(text: string): number {
@@ -64,21 +18,29 @@ export function characterCount(text: string): number {
 }
 
 /** Scanning text is fast, but a macro may do it for every element of a long list. */
-function charge(frame: Frame, ...texts: readonly string[]): void {
-  for (const text of texts) frame.steps += text.length >> 4;
+function charge(frame: Frame, text: string): void {
+  frame.steps += text.length >> 4;
+}
+
+/** Its characters where they are not its UTF-16 units. */
+function charactersOf(text: string, frame: Frame): readonly string[] | undefined {
+  charge(frame, text);
+  if (!SURROGATE.test(text)) return undefined;
+  frame.steps += text.length;
+  return Array.from(text);
 }
 
 /** `text` from character `start` to before `end`. */
-function slice(text: string, start: number, end: number | undefined): string | Failure {
-  const chars = SURROGATE.test(text) ? Array.from(text) : undefined;
+function slice(text: string, start: number, end: number | undefined, frame: Frame): string | Failure {
+  const chars = charactersOf(text, frame);
   const length = chars?.length ?? text.length;
   const to = end ?? length;
   if (start < 0 || to > length || start > to) return OUT_OF_BOUNDS;
   return chars === undefined ? text.slice(start, to) : chars.slice(start, to).join("");
 }
 
-function find(text: string, part: string, start: number | undefined, last: boolean): bigint | Failure {
-  const chars = SURROGATE.test(text) ? Array.from(text) : undefined;
+function find(text: string, part: string, start: number | undefined, last: boolean, frame: Frame): bigint | Failure {
+  const chars = charactersOf(text, frame);
   const length = chars?.length ?? text.length;
   if (start !== undefined && (start < 0 || start > length)) return OUT_OF_BOUNDS;
   const unit = chars === undefined || start === undefined ? start : chars.slice(0, start).join("").length;
@@ -144,8 +106,7 @@ const finder = (last: boolean): Library[string] => ({
     if (typeof text !== "string" || typeof part !== "string") return undefined;
     const from = integer(start);
     if (start !== undefined && from === undefined) return undefined;
-    charge(frame, text);
-    return find(text, part, from, last);
+    return find(text, part, from, last, frame);
   },
 });
 
@@ -159,7 +120,7 @@ export const STRINGS: Library = {
     method: [1, 1],
     run([text, pattern], frame) {
       if (typeof text !== "string" || typeof pattern !== "string") return undefined;
-      const compiled = cachedPattern(pattern);
+      const compiled = cachedPattern(pattern, frame);
       return compiled instanceof Failure ? compiled : matchPattern(compiled, text, frame);
     },
   },
@@ -171,10 +132,10 @@ export const STRINGS: Library = {
   lastIndexOf: finder(true),
   charAt: {
     method: [1, 1],
-    run([text, index]) {
+    run([text, index], frame) {
       const at = integer(index);
       if (typeof text !== "string" || at === undefined) return undefined;
-      return at === characterCount(text) ? "" : slice(text, at, at + 1);
+      return at === characterCount(text) ? "" : slice(text, at, at + 1, frame);
     },
   },
   substring: {
@@ -183,8 +144,7 @@ export const STRINGS: Library = {
       const from = integer(start);
       const to = integer(end);
       if (typeof text !== "string" || from === undefined || (end !== undefined && to === undefined)) return undefined;
-      charge(frame, text);
-      return slice(text, from, to);
+      return slice(text, from, to, frame);
     },
   },
   replace: {
@@ -194,8 +154,9 @@ export const STRINGS: Library = {
       if (typeof text !== "string" || typeof from !== "string" || typeof to !== "string" || times === undefined) {
         return undefined;
       }
-      frame.steps += text.length;
-      return replace(text, from, to, times);
+      const result = replace(text, from, to, times);
+      frame.steps += text.length + (typeof result === "string" ? result.length >> 4 : 0);
+      return result;
     },
   },
   split: {
@@ -211,8 +172,9 @@ export const STRINGS: Library = {
     method: [0, 1],
     run([list, separator = ""], frame) {
       if (list === undefined || !isList(list) || typeof separator !== "string") return undefined;
-      frame.steps += list.length;
-      return join(list, separator);
+      const result = join(list, separator);
+      frame.steps += list.length + (typeof result === "string" ? result.length >> 4 : 0);
+      return result;
     },
   },
 };

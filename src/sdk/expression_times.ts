@@ -1,13 +1,15 @@
 import { Duration, Failure, Timestamp } from "./expression.ts";
 import type { CelFunction, Library } from "./expression_function.ts";
+import type { Frame } from "./expression_value.ts";
 
 const ZONES_MAX = 64;
 const BAD_ZONE = new Failure('not a time zone such as "Europe/Berlin" or "+02:00"');
 const OFFSET = /^([+-]?)(\d\d):(\d\d)$/;
 const zones = new Map<string, Intl.DateTimeFormat | Failure>();
 
-function zoneFormat(zone: string): Intl.DateTimeFormat | Failure {
+function zoneFormat(zone: string, frame: Frame): Intl.DateTimeFormat | Failure {
   let format = zones.get(zone);
+  frame.steps += format === undefined ? 10_000 : 100; // slow: a zone may come with the data
   if (format === undefined) {
     try {
       format = new Intl.DateTimeFormat("en-US", {
@@ -24,7 +26,7 @@ function zoneFormat(zone: string): Intl.DateTimeFormat | Failure {
 }
 
 /** A date whose UTC fields are what a clock in that zone shows. */
-function zoned(ms: number, zone: string | undefined): Date | Failure {
+function zoned(ms: number, zone: string | undefined, frame: Frame): Date | Failure {
   if (zone === undefined || zone === "UTC") return new Date(ms);
   if (zone.length > 64) return BAD_ZONE;
   const offset = OFFSET.exec(zone);
@@ -32,7 +34,7 @@ function zoned(ms: number, zone: string | undefined): Date | Failure {
     const minutes = Number(offset[2]) * 60 + Number(offset[3]);
     return new Date(ms + minutes * 60_000 * (offset[1] === "-" ? -1 : 1));
   }
-  const format = zoneFormat(zone);
+  const format = zoneFormat(zone, frame);
   if (format instanceof Failure) return format;
   const part = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, value]));
   const year = Number(part["year"]) * (part["era"] === "BC" ? -1 : 1) + (part["era"] === "BC" ? 1 : 0);
@@ -50,13 +52,13 @@ function dayOfYear(date: Date): number {
 function getter(ofDate: (date: Date) => number, ofDuration?: (ms: number) => number): CelFunction {
   return {
     method: [0, 1],
-    run([target, zone]) {
+    run([target, zone], frame) {
       if (target instanceof Duration) {
         if (ofDuration === undefined || zone !== undefined) return undefined;
         return BigInt(Math.trunc(ofDuration(target.ms)));
       }
       if (!(target instanceof Timestamp) || (zone !== undefined && typeof zone !== "string")) return undefined;
-      const date = zoned(target.ms, zone);
+      const date = zoned(target.ms, zone, frame);
       return date instanceof Failure ? date : BigInt(ofDate(date));
     },
   };

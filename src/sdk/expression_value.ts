@@ -1,7 +1,7 @@
 import { Duration, Failure, Timestamp, TypeValue } from "./expression.ts";
 import type { Scope, Value } from "./expression.ts";
-import type { Json } from "./observation.ts";
-import { formatTime } from "./time.ts";
+
+export { jsonOf } from "./expression_json.ts";
 
 /** More than this and an evaluation fails: about the work of 20 ms. */
 export const STEPS_MAX = 1_000_000;
@@ -117,6 +117,7 @@ export function equal(a: Value, b: Value, frame: Frame, depth = 0): boolean {
   if (a === b) return true; // NaN fails this, as it should
   const typeA = typeof a;
   const typeB = typeof b;
+  if (typeA === "string") frame.steps += (a as string).length >> 6;
   if (typeA === "number" || typeA === "bigint") {
     return (typeB === "number" || typeB === "bigint") && numbersEqual(a as number, b as number);
   }
@@ -139,7 +140,9 @@ export function equal(a: Value, b: Value, frame: Frame, depth = 0): boolean {
 }
 
 function mapsEqual(a: MadeMap | JsonMap, b: MadeMap | JsonMap, frame: Frame, depth: number): boolean {
-  if (mapSize(a) !== mapSize(b)) return false;
+  const size = mapSize(a);
+  frame.steps += size >> 2;
+  if (size !== mapSize(b)) return false;
   for (const [key, value] of a instanceof Map ? (a as MadeMap) : Object.entries(a)) {
     const other = indexOf(b as Value, key);
     if (other === undefined || !equal(value, other, frame, depth + 1)) return false;
@@ -165,35 +168,4 @@ export function compare(a: Value, b: Value): number | undefined {
 
 function compareNumbers(a: number, b: number): number {
   return a < b ? -1 : a > b ? 1 : a === b ? 0 : Number.NaN;
-}
-
-/** A duration as CEL and protobuf's JSON write it: `1800s`, `-0.5s`. */
-export function durationText(ms: number): string {
-  return `${Number((ms / 1_000).toFixed(9))}s`;
-}
-
-/**
- * A value as JSON: an int as a number (as text beyond 2^53), a timestamp as RFC 3339, a duration as `1800s`,
- * bytes as base64. JSON itself is returned as it is, not copied. Throws a `RangeError` when nested too deeply.
- */
-export function jsonOf(value: Value, depth = 0): Json {
-  if (depth > VALUE_DEPTH_MAX) throw new RangeError("nested too deeply");
-  switch (typeof value) {
-    case "bigint":
-      return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-    case "number":
-      return Number.isFinite(value) ? value : String(value);
-    case "object":
-      if (value === null) return null;
-      if (isList(value)) return value.map((item) => jsonOf(item, depth + 1));
-      if (value instanceof Timestamp) return formatTime(value.ms);
-      if (value instanceof Duration) return durationText(value.ms);
-      if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
-      if (value instanceof TypeValue) return value.name;
-      if (!(value instanceof Map)) return value as Json;
-      // fromEntries defines, so that a key `__proto__` is a key.
-      return Object.fromEntries([...(value as MadeMap)].map(([key, item]) => [String(key as string), jsonOf(item, depth + 1)]));
-    default:
-      return value;
-  }
 }

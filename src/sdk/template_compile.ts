@@ -1,7 +1,7 @@
 import { Duration, Failure, Timestamp } from "./expression.ts";
 import type { Expression, Reads, Scope, ScopeName, Value } from "./expression.ts";
 import { compileExpression, ExpressionError } from "./expression_compile.ts";
-import { jsonOf } from "./expression_value.ts";
+import { jsonText } from "./expression_json.ts";
 import { formatDuration } from "./duration.ts";
 import type { Template } from "./template.ts";
 import { formatTime } from "./time.ts";
@@ -54,7 +54,7 @@ export function renderValue(value: Value): string {
       if (value === null) return "";
       if (value instanceof Timestamp) return formatTime(value.ms);
       if (value instanceof Duration) return value.ms < 0 ? `-${formatDuration(-value.ms)}` : formatDuration(value.ms);
-      return JSON.stringify(jsonOf(value));
+      return jsonText(value, TEMPLATE_OUTPUT_MAX);
   }
 }
 
@@ -96,17 +96,9 @@ export function compileTemplate(text: string, scope: readonly ScopeName[]): Temp
 
   function renderPart(part: Expression, given: Scope, now: number, onError?: (message: string) => void): string {
     const value = part.evaluate(given, now);
-    let message: string;
-    if (value instanceof Failure) message = value.message;
-    else {
-      try {
-        return renderValue(value);
-      } catch {
-        message = "nested too deeply to be rendered"; // by hostile input only
-      }
-    }
-    onError?.(message);
-    return `<error: ${message}>`;
+    if (!(value instanceof Failure)) return renderValue(value);
+    onError?.(value.message);
+    return `<error: ${value.message}>`;
   }
 
   return {

@@ -70,3 +70,8 @@ export function formatTime(ms: number): string {
   if (!(ms >= TIME_MIN_MS && ms <= TIME_MAX_MS)) return String(ms);
   return new Date(ms).toISOString().replace(/\.?0*Z$/, "Z");
 }
+
+/** A duration as CEL and protobuf's JSON write it: `1800s`, `-0.5s`. */
+export function durationText(ms: number): string {
+  return `${Number((ms / 1_000).toFixed(9))}s`;
+}
