@@ -17,11 +17,11 @@ export const tlsSchema = {
 
 /** `tls` as configured. */
 export interface TlsConfig {
-  readonly ca_file?: string;
-  readonly cert_file?: string;
-  readonly key_file?: string;
-  readonly insecure_skip_verify?: boolean;
-  readonly server_name?: string;
+  readonly ca_file?: string | undefined;
+  readonly cert_file?: string | undefined;
+  readonly key_file?: string | undefined;
+  readonly insecure_skip_verify?: boolean | undefined;
+  readonly server_name?: string | undefined;
 }
 
 /** What `tls.connect` takes. */

@@ -1,0 +1,41 @@
+import { readFile } from "node:fs/promises";
+import { ConfigError, PermanentError } from "../../src/sdk/errors.ts";
+import { basicAuthorization } from "../../src/sdk/http_message.ts";
+
+const SECRET_CHARS_MAX = 65_536;
+
+/** `auth` as configured. */
+export interface AuthConfig {
+  readonly basic?: { readonly username: string; readonly password?: string | undefined; readonly password_file?: string | undefined } | undefined;
+  readonly bearer?: { readonly token?: string | undefined; readonly token_file?: string | undefined } | undefined;
+}
+
+/** Throws `ConfigError` where `auth` says too much or too little. */
+export function checkAuth(auth: AuthConfig): void {
+  const { basic, bearer } = auth;
+  if ((basic === undefined) === (bearer === undefined)) throw new ConfigError("/auth", "give either basic or bearer");
+  if (basic !== undefined && (basic.password === undefined) === (basic.password_file === undefined)) {
+    throw new ConfigError("/auth/basic", "give either password or password_file");
+  }
+  if (bearer !== undefined && (bearer.token === undefined) === (bearer.token_file === undefined)) {
+    throw new ConfigError("/auth/bearer", "give either token or token_file");
+  }
+}
+
+/** The `authorization` header of one poll. Rejects with the path, never the content, of a file that is no secret. */
+export async function authorization({ basic, bearer }: AuthConfig): Promise<string> {
+  if (basic !== undefined) return basicAuthorization(basic.username, basic.password ?? await secretIn(basic.password_file!));
+  return `Bearer ${bearer!.token?.trim() ?? await secretIn(bearer!.token_file!)}`;
+}
+
+async function secretIn(path: string): Promise<string> {
+  let text: string;
+  try {
+    text = (await readFile(path, "utf8")).trim();
+  } catch (error) {
+    throw new Error("the secret's file cannot be read", { cause: error });
+  }
+  if (text === "") throw new PermanentError(`${path} is empty; it must hold the secret`);
+  if (text.length > SECRET_CHARS_MAX || /[\r\n\0]/.test(text)) throw new PermanentError(`${path} holds more than a secret on one line`);
+  return text;
+}
