@@ -179,7 +179,7 @@ test("a dropped family vanishes, and its name is free for another kind", () => {
 test("an observable is computed at each read, its series bounded and distinct", () => {
   const metrics = createMetrics();
   let depth = 1;
-  const { drop } = metrics.observable("gauge", { name: "depth", help: "", labels: ["q"], seriesMax: 2 }, () => [
+  const depths = metrics.observable("gauge", { name: "depth", help: "", labels: ["q"], seriesMax: 2 }, () => [
     { labels: ["a"], value: depth },
     { labels: ["a"], value: 10 },
     { labels: ["b"], value: 1 },
@@ -193,7 +193,7 @@ test("an observable is computed at each read, its series bounded and distinct", 
     "depth{q=__other__}": 11,
     "sojourn_metric_series_overflow_total{metric=depth}": 1,
   });
-  drop();
+  depths.drop();
   assert.ok(!metrics.has("depth"));
 });
 

@@ -1,0 +1,36 @@
+import { createRequire } from "node:module";
+import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
+
+/** What an OTLP receiver answers: that it refused some points though the request as a whole was fine. */
+export interface Answer {
+  readonly partialSuccess?: { readonly rejectedDataPoints?: number | string; readonly errorMessage?: string } | null;
+}
+
+/** One encoding of OTLP. `decode` may throw: anybody may answer anything. */
+export interface Serializer {
+  readonly contentType: string;
+  readonly encode: (request: ResourceMetrics) => Uint8Array | undefined;
+  readonly decode: (answer: Uint8Array) => Answer | null;
+}
+
+/** Of @opentelemetry/otlp-transformer, what we use. */
+interface Transformer {
+  serializeRequest(request: ResourceMetrics): Uint8Array | undefined;
+  deserializeResponse(body: Uint8Array): Answer | null;
+}
+
+/**
+ * OpenTelemetry's serializers, without its exporters: those read OTEL_EXPORTER_* variables (another service's headers
+ * would be sent along), retry on their own timers, cannot be aborted, and hide partial success in a global logger.
+ * The package is a dependency of theirs, so it is looked up from there: where it lies is the package manager's business.
+ */
+export function loadSerializer(encoding: "proto" | "json"): Serializer {
+  const fromExporter = createRequire(import.meta.resolve("@opentelemetry/exporter-metrics-otlp-http"));
+  const { ProtobufMetricsSerializer, JsonMetricsSerializer } = fromExporter("@opentelemetry/otlp-transformer") as Record<string, Transformer>;
+  const transformer = encoding === "proto" ? ProtobufMetricsSerializer : JsonMetricsSerializer;
+  return {
+    contentType: encoding === "proto" ? "application/x-protobuf" : "application/json",
+    encode: (request) => transformer!.serializeRequest(request),
+    decode: (answer) => transformer!.deserializeResponse(answer),
+  };
+}
