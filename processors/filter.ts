@@ -29,7 +29,9 @@ export const filter = defineProcessor({
     examples: [{ keep: 'body.component == "order-processor"' }, { drop: 'body.level in ["debug", "trace"]' }],
   },
   create({ keep, drop }, context) {
-    if (keep !== undefined && drop !== undefined) throw new ConfigError("/drop", "keep and drop exclude each other: use one, or two filters");
+    if (keep !== undefined && drop !== undefined) {
+      throw new ConfigError("/drop", "keep and drop exclude each other: use one, or two filters");
+    }
     if (keep !== undefined) {
       const kept = context.condition("/keep", keep);
       return { process: (observation, next) => (kept(observation) ? next(observation) : context.counted("filtered")) };

@@ -39,7 +39,8 @@ export const parse = defineProcessor({
       pattern: {
         type: "string",
         maxLength: 16_384,
-        description: "For regex: RE2 with named groups, (?<status>[a-z]+). For grok: %{WORD:status}, %{NUMBER:n:int}. Found anywhere in the text.",
+        description:
+          "For regex: RE2 with named groups, (?<status>[a-z]+). For grok: %{WORD:status}, %{NUMBER:n:int}. Found anywhere in the text.",
       },
       patterns: {
         type: "object",
@@ -52,14 +53,14 @@ export const parse = defineProcessor({
         type: "string",
         enum: ["drop", "pass", "dead_letter"],
         default: "drop",
-        description: "What becomes of an observation whose text cannot be read: dropped, passed on as it is, or kept as a dead letter.",
+        description: "What becomes of an observation whose text cannot be read: dropped, passed on, or kept as a dead letter.",
       },
     },
     examples: [
       { format: "json" },
       { format: "logfmt", field: "body.log", merge: true },
       { format: "regex", pattern: "order (?<order_id>[A-Z]+-[0-9]+) is (?<status>[a-z]+)" },
-      { format: "grok", pattern: "%{TIMESTAMP_ISO8601:time} %{ORDER:order.id} %{NUMBER:amount:float}", patterns: { ORDER: "ORD-[0-9]+" } },
+      { format: "grok", pattern: "%{ORDER:order.id} costs %{NUMBER:amount:float}", patterns: { ORDER: "ORD-[0-9]+" } },
     ],
   },
   create(config, context) {

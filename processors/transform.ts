@@ -49,7 +49,7 @@ export const transform = defineProcessor({
         type: "string",
         enum: ["drop", "pass", "dead_letter"],
         default: "drop",
-        description: "What becomes of an observation for which a step fails: dropped, passed on unchanged, or kept as a dead letter.",
+        description: "What becomes of an observation for which a step fails: dropped, passed on unchanged, or a dead letter.",
       },
     },
     examples: [

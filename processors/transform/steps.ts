@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/sdk/clock.ts";
 import { Failure, type Expression } from "../../src/sdk/expression.ts";
-import { jsonOf } from "../../src/sdk/expression_value.ts";
+import { jsonOf } from "../../src/sdk/expression_json.ts";
 import { bodyOf, wholeBody, type Attributes, type Json, type Observation } from "../../src/sdk/observation.ts";
 import { timeMs } from "../../src/sdk/time.ts";
 import { Obstacle, valueAt, withoutValue, withValue, type Path } from "./path.ts";
@@ -14,7 +14,7 @@ export type Step = (draft: Draft) => Obstacle | undefined;
 /** Puts the value of an expression at a path. */
 export function setting(path: Path, expression: Expression, clock: Clock): Step {
   const noTime = new Obstacle("time: the value is no time; RFC 3339, an epoch number and a timestamp are");
-  const tooDeep = new Obstacle(`${path.text}: the value is nested too deeply`);
+  const tooLarge = new Obstacle(`${path.text}: the value is too large or nested too deeply`);
   return (draft) => {
     const value = expression.evaluate(draft, clock.now());
     if (value instanceof Failure) return new Obstacle(`${path.text}: ${value.message}`);
@@ -28,7 +28,7 @@ export function setting(path: Path, expression: Expression, clock: Clock): Step 
     try {
       json = jsonOf(value);
     } catch {
-      return tooDeep;
+      return tooLarge;
     }
     return put(draft, path, json);
   };

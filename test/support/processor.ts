@@ -1,3 +1,4 @@
+import { Ajv } from "ajv";
 import { virtualClock } from "../../src/sdk/virtual_clock.ts";
 import { observation, wholeBody, type Attributes, type Json, type Observation } from "../../src/sdk/observation.ts";
 import { processorContext, type Parts, type Recorded } from "./context.ts";
@@ -21,15 +22,16 @@ export function bodyThrough(processor: Processor, input: Observation): Json | un
   return passed[0] === undefined ? undefined : wholeBody(passed[0].body);
 }
 
-/** A processor created with the schema's defaults (those of its first level) filled in, and what it says to its context. */
+const ajv = new Ajv({ useDefaults: true, strict: true, keywords: ["expression", "template"] });
+
+/** A processor of a configuration that its schema accepts, defaults filled in; and what it says to its context. */
 export function created(
   definition: { readonly schema: object; create(config: never, context: ProcessorContext): Processor },
   config: Json,
   parts: Partial<Parts> = {},
 ): { processor: Processor; recorded: Recorded } {
+  const filled = structuredClone(config);
+  if (!ajv.validate(definition.schema, filled)) throw new Error(`the schema refuses this configuration: ${ajv.errorsText()}`);
   const { context, recorded } = processorContext({ clock: virtualClock(), ...parts });
-  const properties = (definition.schema as { properties: Record<string, { default?: Json }> }).properties;
-  const defaults: Record<string, Json> = {};
-  for (const [key, property] of Object.entries(properties)) if (property.default !== undefined) defaults[key] = property.default;
-  return { processor: definition.create({ ...defaults, ...(config as object) } as never, context), recorded };
+  return { processor: definition.create(filled as never, context), recorded };
 }
