@@ -1,4 +1,5 @@
 import type { ProcessorContext } from "../../src/sdk/component.ts";
+import { messageOf } from "../../src/sdk/errors.ts";
 import { Duration, Failure, Timestamp, type Expression, type Scope, type Value } from "../../src/sdk/expression.ts";
 import type { Counter, Family, Gauge, Histogram } from "../../src/sdk/metrics.ts";
 import type { MetricConfig } from "./check.ts";
@@ -63,9 +64,13 @@ export function recorderOf(metric: MetricConfig, pointer: string, context: Proce
       if (claimed.family !== undefined) use(claimed.family);
     },
     record(scope, now) {
+      if (claimed === undefined) return undefined; // not started, or stopped
       if (family === undefined) {
-        if (claimed === undefined) return undefined; // not started, or stopped
-        use(claimed.takeOver());
+        try {
+          use(claimed.takeOver());
+        } catch (error) {
+          return messageOf(error);
+        }
       }
       if (when !== undefined && !when(scope)) return undefined;
       const value = amount === undefined ? 1 : amount.evaluate(scope, now);

@@ -7,6 +7,7 @@ import { endOfString, Unreadable } from "./parser.ts";
  */
 const DEPTH_MAX = 200;
 
+const BYTE_ORDER_MARK = 0xfeff;
 const QUOTE = 0x22;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
@@ -20,7 +21,8 @@ export function parseJson(text: string): Json | Unreadable {
     return new Unreadable(`JSON nested deeper than ${DEPTH_MAX} levels`);
   }
   try {
-    return JSON.parse(text) as Json;
+    // A file may begin with a byte order mark: https://www.rfc-editor.org/rfc/rfc8259#section-8.1
+    return JSON.parse(text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text) as Json;
   } catch {
     // V8's message quotes the text: it would differ from line to line, and may show what must not be shown.
     return new Unreadable(text.trim() === "" ? "empty text is not JSON" : "not JSON");

@@ -189,6 +189,16 @@ test("a reload that fails leaves the old metric as it was", async () => {
   assert.deepEqual(values(store, "order_processed_total"), { "": 2 });
 });
 
+test("a taken-over name that cannot be declared is a failure of each observation, not a crash", async () => {
+  const store = newStore();
+  await started([{ name: "size", type: "gauge", value: "1" }], store);
+  store.gauge({ name: "size_count", help: "h", labels: [] });
+  const { processor, recorded } = await started([{ name: "size", type: "histogram", value: "1" }], store);
+  assert.equal(send(processor, {}, {}), 2);
+  assert.equal(recorded.failed.length, 2);
+  assert.match(recorded.failed[0]!.reason, /size_count/);
+});
+
 test("a name that another component, or the agent, has in another shape fails the start and names both", async () => {
   const store = newStore();
   await started([COUNTER], store, {}, "metrics/a");

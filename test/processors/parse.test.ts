@@ -66,6 +66,10 @@ test("JSON nested so deeply that later steps would overflow the stack is refused
   assert.doesNotThrow(() => JSON.stringify(read({ format: "json" }, "[".repeat(200) + "]".repeat(200))));
 });
 
+test("a byte order mark and a carriage return around JSON do no harm", () => {
+  assert.deepEqual(read({ format: "json" }, '\uFEFF{"a":1}\r'), { a: 1 });
+});
+
 test("brackets inside JSON strings are not nesting", () => {
   const text = JSON.stringify({ a: '["\\'.repeat(1_000), b: "[".repeat(5_000) });
   assert.deepEqual(read({ format: "json" }, text), JSON.parse(text));
