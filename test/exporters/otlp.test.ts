@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { otlp } from "../../exporters/otlp.ts";
 import { requestsOf } from "../../exporters/otlp/requests.ts";
@@ -9,6 +10,7 @@ import type { Exporter } from "../../src/sdk/component.ts";
 import { ConfigError } from "../../src/sdk/errors.ts";
 import { virtualClock, type VirtualClock } from "../../src/sdk/virtual_clock.ts";
 import { exporterContext, type Recorded } from "../support/context.ts";
+import { selfSigned } from "../support/http_server.ts";
 import { startCollector, type Collector, type Export } from "../support/otlp_collector.ts";
 import { until } from "../support/prometheus.ts";
 
@@ -242,6 +244,19 @@ test("variables meant for OpenTelemetry's own exporters change nothing", async (
   assert.equal(headers["x-other"], undefined);
   assert.deepEqual(content.resource, { cluster: "eu-1", "service.name": "sojourn", "service.version": "1.2.3" });
   assert.ok(content.metrics.every(({ kind, cumulative }) => kind === "gauge" || cumulative));
+});
+
+test("a receiver with a certificate of one's own is trusted by ca_file, and not without", async (t) => {
+  const certificate = selfSigned();
+  t.after(() => certificate.remove());
+  await using collector = await startCollector(certificate);
+  const strict = await started(t, collector);
+  await strict.exporter.stop?.();
+  assert.match(strict.recorded.reports.join(), /self.signed/i);
+  const trusting = await started(t, collector, { tls: { ca_file: join(certificate.directory, "cert.pem"), insecure_skip_verify: false } });
+  await trusting.exporter.stop?.();
+  assert.deepEqual(trusting.recorded.reports, []);
+  assert.equal(collector.received.length, 1);
 });
 
 test("values that JSON cannot carry are left out there, and there only", async (t) => {

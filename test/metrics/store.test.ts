@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { Cell, Persistent, Store, TableChange } from "../../src/sdk/store.ts";
 import { virtualClock } from "../../src/sdk/virtual_clock.ts";
 import { createMetrics, type MetricStore } from "../../src/metrics/store.ts";
+import { sqliteStore } from "../../src/storage/sqlite_store.ts";
 import { CounterSeries, GaugeSeries, HistogramSeries } from "../../src/metrics/series.ts";
 
 /** What a reader sees: `name{label=value,…}` to value; a histogram as `count/sum`. */
@@ -254,6 +258,28 @@ test("durable series survive a restart with their counts and their start, whethe
     const nothing: TableChange[] = [];
     after.drain(nothing);
     assert.deepEqual(nothing, [], "restoring changes nothing");
+  }
+});
+
+test("durable series come back from the database itself, hostile labels included", async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), "sojourn-metrics-"));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  const labels = ['quo"te', "\\ \n\t\x01", "nul\0", "\uD800", "漢🛒", "", "__proto__"];
+  for (const run of [1, 2, 3]) {
+    const store = sqliteStore({ directory });
+    t.after(() => store.close());
+    const metrics = createMetrics();
+    await store.open(metrics.tables);
+    await metrics.restore(store);
+    const family = metrics.counter(durableOrders);
+    for (const label of labels) {
+      family.series(label, "x").add(1);
+      assert.equal(family.series(label, "x").value, run, JSON.stringify(label));
+    }
+    const changes: TableChange[] = [];
+    metrics.drain(changes);
+    await store.commit(changes);
+    await store.close();
   }
 });
 

@@ -1,4 +1,5 @@
-import { createServer, type IncomingHttpHeaders } from "node:http";
+import { createServer, type IncomingHttpHeaders, type RequestListener } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
 
@@ -43,8 +44,8 @@ export interface Collector extends AsyncDisposable {
 }
 
 /** A receiver of OTLP metrics over HTTP that decodes both encodings without OpenTelemetry's code. */
-export async function startCollector(): Promise<Collector> {
-  const server = createServer((request, response) => {
+export async function startCollector(tls?: { readonly key: Buffer; readonly cert: Buffer }): Promise<Collector> {
+  const take: RequestListener = (request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
@@ -56,10 +57,11 @@ export async function startCollector(): Promise<Collector> {
       const { answer } = collector;
       if (answer !== undefined) response.writeHead(answer.status, answer.headers).end(answer.body);
     });
-  });
+  };
+  const server = tls === undefined ? createServer(take) : createTlsServer(tls, take);
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   const collector: Collector = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls === undefined ? "http" : "https"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     received: [],
     answer: { status: 200 },
     async [Symbol.asyncDispose]() {
