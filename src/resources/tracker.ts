@@ -10,6 +10,8 @@ export interface TypeMetrics {
   transition(from: string, to: string): Counter;
   timeInState(state: string): Histogram;
   result(result: TrackResult | "gap" | "future_time"): Counter;
+  /** Observed minus happened. */
+  readonly detectionDelay: Histogram;
 }
 
 /** Event times beyond now by more than this are taken for now. */
@@ -250,6 +252,7 @@ export class TypeTracker implements Tracker {
     this.#type.log.add(table.keys[row]!, table.moves[row]!, this.transition);
     table.moves[row] = table.moves[row]! + 1;
     this.#type.metrics.transition(fromName, toName).add(1);
+    this.#type.metrics.detectionDelay.observe(Math.max(0, this.#type.clock.now() - sighting.time) / 1_000);
     if (durationMs !== undefined) this.#type.metrics.timeInState(fromName).observe(durationMs / 1_000);
   }
 

@@ -32,6 +32,8 @@ export interface Context {
   report(error: unknown): void;
   /** Says that what was reported is over: logged once. */
   healed(): void;
+  /** The component cannot go on by itself: it is stopped, and created anew after a while. The agent stays up, degraded. */
+  crashed(error: unknown): void;
   /**
    * Compiles an expression of this component and tells the plan what it reads. Call in `create`, never later.
    * Throws `ConfigError` with `pointer` on a syntax error, an unknown name or function.

@@ -55,6 +55,7 @@ function base(parts: Parts, recorded: Recorded) {
     listeners: parts.listeners ?? (missing as Listeners),
     report: (error: unknown) => void recorded.reports.push(messageOf(error)),
     healed: () => void recorded.healed++,
+    crashed: (error: unknown) => void recorded.reports.push(`crashed: ${messageOf(error)}`),
     expression: (pointer: string, text: string, scope = ALL) => compiled(pointer, () => compileExpression(text, scope)),
     template: (pointer: string, text: string, scope = ALL) => compiled(pointer, () => compileTemplate(text, scope)),
     condition(pointer: string, text: string, scope = ALL) {

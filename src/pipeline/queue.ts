@@ -1,0 +1,145 @@
+import { backoffMs } from "../sdk/backoff.ts";
+import { deadline, type Clock } from "../sdk/clock.ts";
+import { PermanentError, RetryLaterError } from "../sdk/errors.ts";
+import type { Batch, Json, Observation } from "../sdk/observation.ts";
+import type { EvaluatedResource } from "../sdk/resource.ts";
+import type { Persistent, Store, TableChange } from "../sdk/store.ts";
+
+const SEND_BATCH_MAX = 1_000;
+const ATTEMPT_TIMEOUT_MS = 15_000;
+const RETRY = { firstMs: 1_000, maxMs: 60_000 };
+/** A batch that could not be sent for this long is dropped, and counted. */
+const GIVE_UP_AFTER_MS = 10 * 60_000;
+
+export interface QueueOptions {
+  readonly clock: Clock;
+  readonly queueSize: number;
+  readonly onFull: "drop" | "block";
+  readonly export: (batch: Batch, signal: AbortSignal) => Promise<void>;
+  readonly onSent: (count: number) => void;
+  readonly onDropped: (count: number, reason: "queue_full" | "failed" | "stopped") => void;
+  readonly onFailed: (error: unknown) => void;
+  readonly onHealed: () => void;
+}
+
+/**
+ * The bounded queue of one exporter's observations. They enter only once they are committed, and leave in order;
+ * a blocked exporter costs `queueSize` observations of memory, never more.
+ */
+export class ExportQueue implements Persistent {
+  readonly tables = [];
+  readonly #options: QueueOptions;
+  #fresh: Observation[] = [];
+  #draining: Observation[] = [];
+  #waiting: Observation[] = [];
+  #sending = 0;
+  #running: Promise<void> | undefined;
+  #room: (() => void)[] = [];
+  readonly #abort = new AbortController();
+  #stopped = false;
+
+  constructor(options: QueueOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#fresh.length + this.#draining.length + this.#waiting.length + this.#sending;
+  }
+
+  /** True when receivers must wait before more is processed. */
+  get blocked(): boolean {
+    return this.#options.onFull === "block" && this.size >= this.#options.queueSize && !this.#stopped;
+  }
+
+  /** Takes a copy that may be kept. */
+  add(observation: Observation): void {
+    if (this.#stopped) return this.#options.onDropped(1, "stopped");
+    if (this.#options.onFull === "drop" && this.size >= this.#options.queueSize) return this.#options.onDropped(1, "queue_full");
+    this.#fresh.push(observation);
+  }
+
+  /** Resolves when there is room again. */
+  room(): Promise<void> {
+    return this.blocked ? new Promise((resolve) => this.#room.push(resolve)) : Promise.resolve();
+  }
+
+  async restore(_store: Store): Promise<void> {}
+
+  drain(_changes: TableChange[]): void {
+    this.#draining = this.#draining.concat(this.#fresh);
+    this.#fresh = [];
+  }
+
+  committed(): void {
+    this.#waiting = this.#waiting.concat(this.#draining);
+    this.#draining = [];
+    if (this.#waiting.length > 0) this.#running ??= this.#run();
+  }
+
+  /** Sends what waits, at most until `flushMs` have passed; the rest is dropped and counted. */
+  async stop(flushMs: number): Promise<void> {
+    if (this.#running !== undefined) {
+      const limit = this.#options.clock.at(this.#options.clock.now() + flushMs, () => this.#abort.abort(new Error("stopping")));
+      await this.#running;
+      limit.cancel();
+    }
+    this.#stopped = true;
+    this.#abort.abort(new Error("stopping"));
+    if (this.size > 0) this.#options.onDropped(this.size, "stopped");
+    this.#waiting = [];
+    this.#draining = [];
+    this.#fresh = [];
+    this.#freed();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0 && !this.#abort.signal.aborted) {
+      const batch = this.#waiting.slice(0, SEND_BATCH_MAX);
+      this.#waiting = this.#waiting.slice(batch.length);
+      this.#sending = batch.length;
+      const sent = await this.#send(batch);
+      this.#sending = 0;
+      if (sent) this.#options.onSent(batch.length);
+      else this.#options.onDropped(batch.length, this.#abort.signal.aborted ? "stopped" : "failed");
+      this.#freed();
+    }
+    this.#running = undefined;
+  }
+
+  /** True when the exporter took it. */
+  async #send(batch: Batch): Promise<boolean> {
+    const { clock } = this.#options;
+    const begin = clock.now();
+    for (let failures = 0; !this.#abort.signal.aborted; ) {
+      const limit = deadline(clock, ATTEMPT_TIMEOUT_MS, this.#abort.signal);
+      try {
+        await this.#options.export(batch, limit.signal);
+        if (failures > 0) this.#options.onHealed();
+        return true;
+      } catch (error) {
+        if (this.#abort.signal.aborted) return false;
+        this.#options.onFailed(error);
+        if (error instanceof PermanentError || clock.now() - begin > GIVE_UP_AFTER_MS) return false;
+        const waitMs = Math.max(backoffMs(RETRY, ++failures, clock), error instanceof RetryLaterError ? error.retryAfterMs : 0);
+        await clock.sleep(waitMs, this.#abort.signal).catch(() => {});
+      } finally {
+        limit.clear();
+      }
+    }
+    return false;
+  }
+
+  #freed(): void {
+    if (this.blocked) return;
+    for (const resolve of this.#room.splice(0)) resolve();
+  }
+}
+
+/** A copy whose `self` is no live view: it may be kept. */
+export function keptCopy(observation: Observation): Observation {
+  const self = observation.self as EvaluatedResource | undefined;
+  if (self === undefined) return observation;
+  const { type, id, state, since, first_seen, last_seen, incarnation, attributes } = self;
+  const attribute = (name: string): Json | undefined => attributes[name];
+  return { ...observation, self: { type, id, state, since, first_seen, last_seen, incarnation, attribute } };
+}

@@ -1,0 +1,119 @@
+import { Alerts } from "../alerts/alerts.ts";
+import { Outbox } from "../alerts/outbox.ts";
+import type { ServiceConfig } from "../config/model.ts";
+import { Resources } from "../resources/resources.ts";
+import type { Alert } from "../sdk/alert.ts";
+import type { Clock } from "../sdk/clock.ts";
+import { durationMs } from "../sdk/duration.ts";
+import { messageOf } from "../sdk/errors.ts";
+import type { Logger } from "../sdk/log.ts";
+import type { Metrics } from "../sdk/metrics.ts";
+import type { Json } from "../sdk/observation.ts";
+import type { Persistent, Store, TableChange } from "../sdk/store.ts";
+import { Committer } from "./committer.ts";
+import { DeadLetters } from "./dead_letters.ts";
+import type { Instruments } from "./instruments.ts";
+import { Positions } from "./positions.ts";
+import type { ExportQueue } from "./queue.ts";
+import { Reporter } from "./reporter.ts";
+import { Seen } from "./seen.ts";
+
+export interface ServiceParts {
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly log: Logger;
+  readonly metrics: Metrics & Persistent;
+  readonly instruments: Instruments;
+  /** `service` of the configuration that runs. */
+  readonly settings: () => ServiceConfig;
+}
+
+/** The memory of the agent and its one commit: what outlives every configuration. */
+export interface Services {
+  readonly resources: Resources;
+  readonly alerts: Alerts;
+  readonly outbox: Outbox;
+  readonly positions: Positions;
+  readonly seen: Seen;
+  readonly deadLetters: DeadLetters;
+  readonly committer: Committer;
+  /** By exporter id. */
+  readonly queues: Map<string, ExportQueue>;
+  /** Reporters of components, by key; they outlive instances so that a repeated error is one line. */
+  reporter(key: string, log: Logger, id: string): Reporter;
+  restore(): Promise<void>;
+}
+
+/** Creates it; touches nothing before `restore`. */
+export function createServices({ clock, store, log, metrics, instruments, settings }: ServiceParts): Services {
+  const reporters = new Map<string, Reporter>();
+  const reporter = (key: string, componentLog: Logger, id: string): Reporter => {
+    let made = reporters.get(key);
+    if (made === undefined) reporters.set(key, (made = new Reporter(componentLog, instruments.errors(id))));
+    return made;
+  };
+  const positions = new Positions();
+  const seen = new Seen(clock, () => ({ ttlMs: durationMs(settings().dedupe_ttl), max: settings().dedupe_max }));
+  const deadLetters = new DeadLetters(clock, () => settings().dead_letters_max);
+  const queues = new Map<string, ExportQueue>();
+  const soon = (): void => committer.changed(true);
+  const later = (): void => committer.changed(false);
+  const resources = new Resources({ clock, changed: later, metricsOf: (type) => instruments.typeMetrics(type) });
+  const notifierReporter = (exporter: string): Reporter => reporter(`notify:${exporter}`, log.child({ component: exporter }), exporter);
+
+  const outbox = new Outbox({
+    clock,
+    changed: soon,
+    onSent: (exporter) => instruments.notificationsSent(exporter).add(1),
+    onFailed(exporter, error, again) {
+      instruments.notificationsFailed(exporter).add(1);
+      notifierReporter(exporter).report(again ? error : new Error(`a notification was given up: ${messageOf(error)}`));
+    },
+    onHealed: (exporter) => notifierReporter(exporter).healed(),
+    deadLetter(exporter, alert, reason) {
+      instruments.deadLetters(exporter).add(1);
+      deadLetters.add(exporter, reason, alert as unknown as Json);
+      soon();
+    },
+  });
+  const alerts = new Alerts({
+    clock,
+    externalLabels: () => settings().external_labels,
+    evaluationIntervalMs: () => durationMs(settings().evaluation_interval),
+    onFailure: (rule) => instruments.conditionErrors(`rule/${rule.id}`).add(1),
+    notify: (alert: Alert, exporters) => outbox.enqueue(alert, exporters),
+    changed: soon,
+    rowOf: (type, id) => resources.row(type, id),
+    judgeAll: (type) => resources.judgeAll(type),
+  });
+  resources.setJudge(alerts);
+
+  // Queues come and go with the configuration.
+  const queueParts: Persistent = {
+    tables: [],
+    restore: () => Promise.resolve(),
+    drain: (changes: TableChange[]) => queues.forEach((queue) => queue.drain(changes)),
+    committed: () => queues.forEach((queue) => queue.committed()),
+  };
+  const parts: Persistent[] = [resources, alerts, outbox, positions, seen, deadLetters, metrics, queueParts];
+  const storeReporter = reporter("store", log.child({ component: "store" }), "store");
+  const committer = new Committer({
+    clock,
+    store,
+    parts,
+    onCommit: (tookMs, rows) => instruments.committed(tookMs, rows),
+    onFailure(error) {
+      instruments.commitFailed();
+      storeReporter.report(new Error("nothing can be committed: acknowledgements and notifications wait", { cause: error }));
+    },
+    onHealed: () => storeReporter.healed(),
+  });
+
+  return {
+    resources, alerts, outbox, positions, seen, deadLetters, committer, queues, reporter,
+    async restore() {
+      await store.open(parts.flatMap(({ tables }) => [...tables]));
+      for (const part of parts) await part.restore(store);
+    },
+  };
+}
