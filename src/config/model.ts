@@ -82,6 +82,8 @@ export interface Wanted {
   readonly components: readonly ComponentConfig[];
   readonly pipelines: readonly PipelineConfig[];
   readonly service: ServiceConfig;
+  /** `service` as it may be shown. */
+  readonly serviceRedacted?: Readonly<Record<string, Json>>;
   readonly tests: readonly TestCase[];
   readonly rejected: readonly RejectedFile[];
   /** sha256 of the effective configuration, redacted, in hex: the same on every replica with the same files. */

@@ -1,0 +1,23 @@
+import type { AnyDefinition } from "../sdk/component.ts";
+import type { ComponentKind } from "./model.ts";
+import { suggestion } from "./suggest.ts";
+import { idError, typeOf } from "./uses.ts";
+
+/** Says that `id` is not defined, and what was probably meant. */
+export function describeMissing(
+  definitions: readonly AnyDefinition[],
+  components: ReadonlyMap<string, { readonly kind: ComponentKind; readonly id: string }>,
+  kind: ComponentKind,
+  id: string,
+): string {
+  const bad = idError(id);
+  if (bad !== undefined) return `"${id.slice(0, 100)}" ${bad}`;
+  const said = `references ${kind} ${id} which is not defined`;
+  const type = typeOf(id);
+  const other = definitions.find((d) => d.type === type);
+  if (other !== undefined && !definitions.some((d) => d.type === type && d.kind === kind)) {
+    return `${said}; ${type} is ${other.kind === "exporter" ? "an" : "a"} ${other.kind}`;
+  }
+  const ids = [...components.values()].filter((made) => made.kind === kind && !made.id.includes("#")).map((made) => made.id);
+  return ids.length === 0 ? `${said}; define it under ${kind}s` : `${said}; ${suggestion(id, ids)}`;
+}

@@ -1,0 +1,91 @@
+import { parseDuration } from "../sdk/duration.ts";
+import type { Json } from "../sdk/observation.ts";
+import type { Problem, ServiceConfig } from "./model.ts";
+import type { Schema } from "./schema_walk.ts";
+import { find, type Tree } from "./tree.ts";
+import { validate } from "./validate.ts";
+import type { Validator } from "./validator.ts";
+
+const listen = (description: string, preset?: string): Schema => ({
+  type: "object",
+  additionalProperties: false,
+  description,
+  default: {},
+  properties: {
+    listen: {
+      type: "string",
+      format: "address",
+      description: "Address, host:port.",
+      ...(preset === undefined ? {} : { default: preset }),
+    },
+  },
+});
+
+const duration = (preset: string, description: string): Schema => ({ type: "string", format: "duration", default: preset, description });
+
+/** `service`, without what the pipelines hold. */
+export const serviceSchema: Schema = {
+  type: "object",
+  additionalProperties: false,
+  description: "What concerns the agent as a whole.",
+  properties: {
+    pipelines: { type: "object", description: "Receivers, processors and exporters, wired." },
+    external_labels: {
+      type: "object",
+      description: "Labels that name this agent among others; part of every alert's identity.",
+      default: {},
+      maxProperties: 50,
+      propertyNames: { pattern: "^[a-zA-Z_][a-zA-Z0-9_]*$" },
+      additionalProperties: { type: "string", maxLength: 500 },
+    },
+    storage: {
+      type: "object",
+      additionalProperties: false,
+      description: "Where state is kept.",
+      default: {},
+      properties: {
+        directory: { type: "string", minLength: 1, description: "Default: $STATE_DIRECTORY, else the user's state directory." },
+      },
+    },
+    api: listen("State, alerts, configuration, reload and health. On this machine only.", "127.0.0.1:9465"),
+    health: listen("A further address for /-/healthy and /-/ready alone, for probes from outside."),
+    log: {
+      type: "object",
+      additionalProperties: false,
+      description: "The agent's own log.",
+      default: {},
+      properties: {
+        level: { enum: ["debug", "info", "warn", "error"], default: "info", description: "What is logged." },
+        format: { enum: ["auto", "json", "pretty"], default: "auto", description: "auto: pretty on a terminal, else JSON lines." },
+      },
+    },
+    evaluation_interval: duration("15s", "How often rules that read `now` are evaluated."),
+    catch_up_timeout: duration("5m", "How long rules wait after a start for their receivers to catch up, at most."),
+    shutdown_timeout: duration("30s", "How long stopping may take."),
+    dedupe_ttl: duration("3d", "How long an observation's idempotency id is remembered."),
+    dedupe_max: { type: "integer", minimum: 1, maximum: 10_000_000, default: 100_000, description: "Ids remembered for each receiver, at most." },
+    dead_letters_max: { type: "integer", minimum: 0, maximum: 1_000_000, default: 1000, description: "Dead letters kept." },
+  },
+};
+
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):\d+$/i;
+const EVALUATION_MS_MIN = 10;
+
+/** `service` validated, with defaults; and a copy that may be shown. */
+export function serviceConfig(validator: Validator, tree: Tree): { readonly service: ServiceConfig | undefined; readonly redacted: Json; readonly problems: readonly Problem[] } {
+  const { value, redacted, problems } = validate(validator, serviceSchema, tree);
+  if (problems.length > 0) return { service: undefined, redacted, problems };
+  const given = value as unknown as ServiceConfig;
+  const wrong: Problem[] = [];
+  const refuse = (pointer: string, message: string): void => {
+    const at = find(tree, pointer).tree;
+    wrong.push({ place: at.place, path: at.path, message });
+  };
+  if (!LOOPBACK.test(given.api.listen)) {
+    refuse("/api/listen", "would let other machines in; allowed: 127.0.0.1:port, localhost:port or [::1]:port (service.health.listen may be open)");
+  }
+  if (parseDuration(given.evaluation_interval)! < EVALUATION_MS_MIN) refuse("/evaluation_interval", `is too short; allowed: at least ${EVALUATION_MS_MIN}ms`);
+  const { pipelines: _, ...rest } = given as ServiceConfig & { pipelines?: unknown };
+  const { pipelines: __, ...shown } = redacted as { readonly [key: string]: Json };
+  return { service: { ...rest, storage: { directory: given.storage.directory }, health: { listen: given.health.listen } }, redacted: shown, problems: wrong };
+}

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { component, ids, workspace } from "./support.ts";
+
+const LONG = `version: 1
+receivers:
+  http_poll/orders: { url: "\${env:SHOP_URL}/api/v1/orders", interval: 10s, each: body.orders }
+processors:
+  track/order: { type: order, id: body.id, state: body.status }
+exporters:
+  prometheus: {}
+  slack/ops: { webhook_url: "\${env:SLACK_WEBHOOK_URL}" }
+service:
+  external_labels: { cluster: eu-1 }
+  pipelines:
+    orders:
+      receivers: [http_poll/orders]
+      processors: [track/order]
+      exporters: [prometheus, slack/ops]
+tests:
+  - name: an order is sent
+    steps:
+      - send: { to: http_poll/orders, body: { id: o1 } }
+      - advance: 31m
+      - restart: { down: 1h }
+      - expect: { alerts: [{ alert: OrderStuckInPending, resource: o1, status: firing }] }
+`;
+const ENV = { SHOP_URL: "http://shop.test", SLACK_WEBHOOK_URL: "https://hooks.test/abc" };
+
+test("the long form becomes components with defaults, pipelines, service and tests", async () => {
+  await using place = await workspace({ "agent.yaml": LONG });
+  const loaded = await place.load({ env: ENV });
+  assert.deepEqual(place.said(loaded.problems), []);
+  assert.deepEqual(place.said(loaded.warnings), []);
+  assert.deepEqual(ids(loaded), ["prometheus", "slack/ops", "track/order", "http_poll/orders"]);
+  assert.deepEqual(component(loaded, "http_poll/orders").config, {
+    url: "http://shop.test/api/v1/orders",
+    interval: "10s",
+    each: "body.orders",
+    method: "GET",
+    retries: 3,
+    verbose: false,
+    max_body_size: "1MiB",
+  });
+  const [pipeline] = loaded.wanted.pipelines;
+  assert.deepEqual([pipeline?.name, pipeline?.receivers, pipeline?.processors, pipeline?.exporters], ["orders", ["http_poll/orders"], ["track/order"], ["prometheus", "slack/ops"]]);
+  assert.deepEqual(loaded.wanted.service, {
+    external_labels: { cluster: "eu-1" },
+    storage: { directory: undefined },
+    api: { listen: "127.0.0.1:9465" },
+    health: { listen: undefined },
+    log: { level: "info", format: "auto" },
+    evaluation_interval: "15s",
+    catch_up_timeout: "5m",
+    shutdown_timeout: "30s",
+    dedupe_ttl: "3d",
+    dedupe_max: 100_000,
+    dead_letters_max: 1000,
+  });
+  assert.equal(loaded.wanted.tests[0]?.steps.length, 4);
+  assert.equal(loaded.files[0]?.status, "taken");
+});
+
+test("a pointer within a component is located in its file", async () => {
+  await using place = await workspace({ "agent.yaml": LONG });
+  const loaded = await place.load({ env: ENV });
+  const made = component(loaded, "http_poll/orders");
+  assert.deepEqual(made.locate("/interval"), { place: { file: place.path("agent.yaml"), line: 3, column: LONG.split("\n")[2]!.indexOf("10s") + 1 }, path: "receivers.http_poll/orders.interval" });
+  // A default is written nowhere: it is located at the component.
+  assert.deepEqual(made.locate("/retries"), { place: { file: place.path("agent.yaml"), line: 3, column: 3 }, path: "receivers.http_poll/orders.retries" });
+});
