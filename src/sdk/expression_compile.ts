@@ -116,11 +116,11 @@ function compileNode(expr: Expr, compilation: Compilation): Node {
   }
 }
 
-/** Prefixes of other paths go: reading `body.a` brings `body.a.b` along. */
 function readsOf(found: Found): Reads {
+  const bodyPaths = [...found.bodyPaths.values()];
   return {
-    body: new Set(found.bodyPaths.keys()),
-    bodyPaths: [...found.bodyPaths.values()],
+    body: new Set(bodyPaths.map((path) => path.join("."))),
+    bodyPaths,
     self: found.self,
     scope: found.scope,
     now: found.now,

@@ -46,7 +46,7 @@ function compileMaybe(expr: Expr, compilation: Compilation): { maybe: MaybeFn; c
   const path = bodyPath(expr, compilation);
   if (path !== undefined) {
     use("body", operand, compilation);
-    compilation.found.bodyPaths.set(path.join("."), path);
+    compilation.found.bodyPaths.set(JSON.stringify(path), path);
     return { maybe: ({ body }) => (body === undefined ? undefined : bodyAt(body, path)), cost: 1 };
   }
   const root = scopeRoot(operand, compilation);

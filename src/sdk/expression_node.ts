@@ -29,6 +29,7 @@ export interface Compilation {
 
 /** What was met so far. */
 export interface Found {
+  /** By their JSON, as `a.b` may be one key or two. */
   readonly bodyPaths: Map<string, readonly string[]>;
   readonly self: Set<string>;
   readonly scope: Set<ScopeName>;
@@ -62,18 +63,21 @@ export function nearest(word: string, names: Iterable<string>): string | undefin
   return best;
 }
 
-/** Levenshtein's edit distance. */
+/** Levenshtein's edit distance, two neighbours swapped counting once. */
 function distance(a: string, b: string): number {
   if (a.length > 64) return Infinity;
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  const rows = [Array.from({ length: b.length + 1 }, (_, i) => i)];
   for (let i = 1; i <= a.length; i++) {
-    const next = [i];
+    const row = [i];
     for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      const above = rows[i - 1]!;
+      let least = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, rows[i - 2]![j - 2]! + 1);
+      row.push(least);
     }
-    row = next;
+    rows.push(row);
   }
-  return row[b.length]!;
+  return rows[a.length]![b.length]!;
 }
 
 /** An error at a node. */

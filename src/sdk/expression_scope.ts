@@ -36,7 +36,7 @@ function unknownName(name: string, expr: Expr, compilation: Compilation): Error 
   const near = name === "resource" && compilation.names.has("self") ? "self" : nearest(name, [...known, ...compilation.locals.keys()]);
   const root = compilation.names.has("body") ? "body" : compilation.names.has("self") ? "self" : undefined;
   const meant = near ?? (LIBRARY.has(name) ? `${name}(…)` : root === undefined ? undefined : `${root}.${name}`);
-  return errorAt(compilation, expr, `unknown name: ${name}${meant === undefined ? "" : `; did you mean ${meant}?`} ${here}`.replace(/([^?]) known/, "$1; known"));
+  return errorAt(compilation, expr, `unknown name: ${name}; ${meant === undefined ? "" : `did you mean ${meant}? `}${here}`);
 }
 
 const leaf = (fn: Fn): Node => ({ fn, constant: undefined, cost: 1 });
@@ -57,7 +57,7 @@ export function compileName(expr: Expr, compilation: Compilation): Node {
   switch (name) {
     case "body":
       use(name, expr, compilation);
-      compilation.found.bodyPaths.set("", []);
+      compilation.found.bodyPaths.set("[]", []);
       return leaf(({ body }) => (body === undefined ? none : wholeBody(body)));
     case "attributes":
       use(name, expr, compilation);
@@ -116,7 +116,7 @@ export function transitionField(field: string, expr: Expr, compilation: Compilat
     default: {
       const near = nearest(field, TRANSITION_FIELDS);
       throw errorAt(compilation, expr,
-        `transition has no ${field}${near === undefined ? "" : `; did you mean ${near}?`} It has ${TRANSITION_FIELDS.join(", ")}`);
+        `transition has no ${field}${near === undefined ? "" : `; did you mean ${near}?`}${near === undefined ? "; it" : " It"} has ${TRANSITION_FIELDS.join(", ")}`);
     }
   }
 }
