@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { deadline, realClock } from "../../src/sdk/clock.ts";
-import { messageOf, PermanentError, RetryLaterError } from "../../src/sdk/errors.ts";
+import { messageOf, PermanentError, type RetryLaterError } from "../../src/sdk/errors.ts";
 import { createHttpClient, refusal, retryAfterMs, type HttpClient, type OutboundRequest } from "../../src/sdk/http.ts";
 import { safeUrl, urlFull } from "../../src/sdk/safe_url.ts";
 import type { TlsConfig } from "../../src/sdk/tls.ts";
@@ -116,9 +116,9 @@ test("redirects are followed to a bound, and never take credentials to another o
 test("a signal ends a request, and the message says why", async () => {
   await using server = await fakeServer(() => {});
   await using http = client();
-  const { signal, clear } = deadline(realClock, 30);
-  const error = await failure(http.send(to(server.url, { signal })));
-  clear();
+  const limit = deadline(realClock, 30);
+  const error = await failure(http.send(to(server.url, { signal: limit.signal })));
+  limit.clear();
   assert.match(messageOf(error), /^GET http:\/\/127\.0\.0\.1:\d+\/: timed out after 30 ms$/);
 });
 
