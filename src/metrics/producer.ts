@@ -15,7 +15,7 @@ const DOUBLE = 1;
 export interface ProducerOptions {
   readonly version: string;
   /** `service.external_labels`: resource attributes, under their own names. */
-  readonly externalLabels?: Readonly<Record<string, string>>;
+  readonly externalLabels?: () => Readonly<Record<string, string>>;
   readonly clock?: Clock;
 }
 
@@ -26,12 +26,12 @@ export interface ProducerOptions {
  * https://opentelemetry.io/docs/specs/otel/metrics/sdk/#metricproducer
  */
 export function createProducer(store: MetricStore, options: ProducerOptions): MetricProducer {
-  const { version, externalLabels = {}, clock = realClock } = options;
-  const attributes = { ...externalLabels, "service.name": "sojourn", "service.version": version };
+  const { version, clock = realClock } = options;
 
   return {
     async collect(): Promise<CollectionResult> {
       const { resourceFromAttributes } = await import("@opentelemetry/resources");
+      const attributes = { ...options.externalLabels?.(), "service.name": "sojourn", "service.version": version };
       const errors: unknown[] = [];
       const endTime = hrTime(clock.now());
       const metrics = store.read((error) => errors.push(error)).map((family) => metricData(family, endTime));

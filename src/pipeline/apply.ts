@@ -40,8 +40,8 @@ export function build(plan: Plan, wanted: Wanted, running: ReadonlyMap<string, I
 
 /**
  * Turns the running graph into `graph`. Order: what goes stops (receivers first, each settled with its last commit), what
- * comes starts (exporters, processors), the graphs are swapped, new receivers start. Rejects when something cannot
- * start; the caller then goes the same way back.
+ * comes starts (exporters, processors), the graphs are swapped, new receivers start. Rejects (`PlanError`) when something
+ * cannot start; the caller then goes the same way back.
  */
 export async function apply(plan: Plan, graph: Graph, wanted: Wanted, running: ReadonlyMap<string, Instance>, parts: ApplyParts): Promise<void> {
   for (const key of plan.stop) {
@@ -61,8 +61,7 @@ async function start(instance: Instance): Promise<void> {
     instance.running = true;
     await instance.component.start?.();
   } catch (error) {
-    const { place, path } = instance.config.locate("");
-    throw new Error(`${place.file}:${place.line}:${place.column} ${path}: ${messageOf(error)}`, { cause: error });
+    throw new PlanError([problemAt(instance.config, "", messageOf(error))], { cause: error });
   }
 }
 

@@ -4,8 +4,8 @@ import type { ComponentConfig, PipelineConfig, Problem } from "../config/model.t
 export class PlanError extends Error {
   override name = "PlanError";
   readonly problems: readonly Problem[];
-  constructor(problems: readonly Problem[]) {
-    super(problems.map(problemText).join("\n"));
+  constructor(problems: readonly Problem[], options?: ErrorOptions) {
+    super(problems.map(problemText).join("\n"), options);
     this.problems = problems;
   }
 }

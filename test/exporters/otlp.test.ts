@@ -37,7 +37,7 @@ interface Bench {
 async function started(t: TestContext, collector: Collector, config: Partial<Config> = {}): Promise<Bench> {
   const clock = virtualClock();
   const metrics = sample(clock);
-  const producer = createProducer(metrics, { version: "1.2.3", externalLabels: { cluster: "eu-1" }, clock });
+  const producer = createProducer(metrics, { version: "1.2.3", externalLabels: () => ({ cluster: "eu-1" }), clock });
   const { context, recorded } = exporterContext({ clock, metrics, producer, id: "otlp" });
   const exporter = otlp.create({ ...DEFAULTS, endpoint: collector.url, ...config }, context);
   t.after(() => exporter.stop?.());

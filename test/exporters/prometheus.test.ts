@@ -39,7 +39,7 @@ async function serve(
   t: TestContext,
   metrics: MetricStore,
   configs: readonly { listen: string; path: string }[] = [{ listen: "127.0.0.1:0", path: "/metrics" }],
-  producer: unknown = createProducer(metrics, { version: "1.2.3", externalLabels: { cluster: "eu-1" } }),
+  producer: unknown = createProducer(metrics, { version: "1.2.3", externalLabels: () => ({ cluster: "eu-1" }) }),
 ): Promise<{ port: number; recorded: Recorded; stop: () => Promise<void> }> {
   const listeners = createListeners({ clock: realClock, log: silentLog });
   const { context, recorded } = exporterContext({ clock: realClock, listeners, metrics, producer, id: "prometheus" });

@@ -54,6 +54,6 @@ test("what was collected stays as it was while counting goes on", async () => {
 
 test("the resource names the agent and its external labels, and no label can take its name", async () => {
   const externalLabels = { cluster: "eu-1", "service.name": "other" };
-  const { resourceMetrics } = await createProducer(createMetrics(), { version: "1.2.3", externalLabels }).collect();
+  const { resourceMetrics } = await createProducer(createMetrics(), { version: "1.2.3", externalLabels: () => externalLabels }).collect();
   assert.deepEqual(resourceMetrics.resource.attributes, { cluster: "eu-1", "service.name": "sojourn", "service.version": "1.2.3" });
 });
