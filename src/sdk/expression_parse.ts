@@ -34,7 +34,7 @@ function bracketDepthOffset(text: string): number | undefined {
 function hint(text: string, offset: number): string {
   const rest = text.slice(offset);
   const before = text.slice(0, offset).trimEnd();
-  if (text.startsWith("$") || text.startsWith(".")) return "; this is CEL, not Prometheus's template language: self.id, self.amount";
+  if (/^\s*[$.]/.test(text)) return "; this is CEL, not Prometheus's template language: self.id, self.amount";
   if (/^=(?!=)/.test(rest)) return "; to compare, write ==";
   if (/^and\b/.test(rest)) return "; write && instead of and";
   if (/^or\b/.test(rest)) return "; write || instead of or";

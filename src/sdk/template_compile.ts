@@ -73,7 +73,7 @@ function compilePart(text: string, offset: number, scope: readonly ScopeName[]):
     return compileExpression(text, scope);
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error;
-    throw new ExpressionError(`${error.message} (in {{${text.length > 60 ? `${text.slice(0, 60)}…` : text}}})`, offset + error.offset);
+    throw new ExpressionError(error.message, offset + error.offset);
   }
 }
 
