@@ -35,9 +35,9 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
   return { opened, open };
 }
 
-async function until(condition: () => boolean): Promise<void> {
+async function until(what: string, condition: () => boolean): Promise<void> {
   for (let turn = 0; !condition(); turn++) {
-    assert.ok(turn < 2_000, "the condition did not come true");
+    assert.ok(turn < 2_000, `it did not come true: ${what}`);
     await realClock.sleep(2);
   }
 }
@@ -173,7 +173,7 @@ test("a peer that breaks off in its body aborts the request", () =>
     socket.write("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\nhalf");
     await realClock.sleep(20);
     socket.destroy();
-    await until(() => seen.length === 2);
+    await until("both seen", () => seen.length === 2);
     assert.deepEqual(seen.sort(), ["400 the peer went away", "aborted"]);
   }));
 
@@ -187,7 +187,7 @@ test("a body that trickles in is 408 in the end", async () => {
     return { status: 200, body: await bytes };
   }).open();
   const answer = raw(listeners, (socket) => socket.write("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\nslow"));
-  await until(() => reading);
+  await until("reading", () => reading);
   await clock.advance(31_000);
   await clock.advance(3_000); // what may still come is waited for in vain
   assert.match(await answer, /^HTTP\/1\.1 408 /);
@@ -336,12 +336,27 @@ test("who waits for a successor too long gets 503 with Retry-After", async () =>
   const url = `http://127.0.0.1:${listeners.port(ADDRESS)}/a`;
   const timers = clock.pending;
   const waiting = fetch(url);
-  await until(() => clock.pending > timers);
+  await until("parked", () => clock.pending > timers);
   await clock.advance(30_000);
   assert.equal((await waiting).status, 503);
   assert.equal((await waiting).headers.get("retry-after"), "1");
   await listeners.close();
 });
+
+test("who waits for a successor is bounded in number: the rest are told to come back", () =>
+  using(async (listeners, url) => {
+    const old = listeners.route(ADDRESS, "/a", "webhook/a", ok);
+    await old.open();
+    listeners.hold();
+    await old.close();
+    const statuses: number[] = [];
+    const all = Array.from({ length: 510 }, () => fetch(url("/a")).then(({ status }) => statuses.push(status)));
+    await until("the surplus was refused", () => statuses.length === 10);
+    assert.deepEqual(new Set(statuses), new Set([503]));
+    await listeners.route(ADDRESS, "/a", "webhook/a", ok).open();
+    await Promise.all(all);
+    assert.equal(statuses.filter((status) => status === 200).length, 500);
+  }));
 
 test("many reloads under load refuse no connection and lose no request", () =>
   using(async (listeners, url) => {
