@@ -7,7 +7,7 @@ import type { Node } from "./expression_node.ts";
 import { finish } from "./expression_site.ts";
 import type { Site } from "./expression_site.ts";
 import { isFailure, isList, LENGTH_MAX } from "./expression_value.ts";
-import type { Frame } from "./expression_value.ts";
+import type { Fn, Frame } from "./expression_value.ts";
 
 const DIVIDE_BY_ZERO = new Failure("divide by zero");
 const MODULUS_BY_ZERO = new Failure("modulus by zero");
@@ -39,7 +39,11 @@ function subtractMore(a: Value, b: Value): Value | Failure | undefined {
 }
 
 /** An int beside a double becomes one: the difference from CEL that JSON numbers ask for. */
-function numeric(ofInts: (a: bigint, b: bigint) => bigint | Failure, ofDoubles: (a: number, b: number) => number | Failure, more?: Slow): Slow {
+function numeric(
+  ofInts: (a: bigint, b: bigint) => bigint | Failure,
+  ofDoubles: (a: number, b: number) => number | Failure,
+  more?: Slow,
+): Slow {
   return (a, b, frame) => {
     const typeA = typeof a;
     const typeB = typeof b;
@@ -67,12 +71,27 @@ export function arithmetic(name: string, left: Node, right: Node, site: Site): N
   };
   const c = right.constant;
   const n = typeof c === "bigint" ? Number(c) : c;
-  // A constant on the right: one closure per operator, so that each stays monomorphic.
-  if (typeof n === "number" && name === "_+_") return nodeOver([left, right], (s, f) => { const a = l(s, f); return typeof a === "number" ? a + n : rest(a, c!, f); });
-  if (typeof n === "number" && name === "_-_") return nodeOver([left, right], (s, f) => { const a = l(s, f); return typeof a === "number" ? a - n : rest(a, c!, f); });
-  if (typeof n === "number" && name === "_*_") return nodeOver([left, right], (s, f) => { const a = l(s, f); return typeof a === "number" ? a * n : rest(a, c!, f); });
-  if (typeof n === "number" && name === "_/_") return nodeOver([left, right], (s, f) => { const a = l(s, f); return typeof a === "number" ? a / n : rest(a, c!, f); });
-  return nodeOver([left, right], (s, f) => rest(l(s, f), r(s, f), f));
+  if (typeof n !== "number") return nodeOver([left, right], (s, f) => rest(l(s, f), r(s, f), f));
+  // One closure for each operator, so that each meets one kind of operation only.
+  const closures: Readonly<Record<string, Fn>> = {
+    "_+_": (s, f) => {
+      const a = l(s, f);
+      return typeof a === "number" ? a + n : rest(a, c!, f);
+    },
+    "_-_": (s, f) => {
+      const a = l(s, f);
+      return typeof a === "number" ? a - n : rest(a, c!, f);
+    },
+    "_*_": (s, f) => {
+      const a = l(s, f);
+      return typeof a === "number" ? a * n : rest(a, c!, f);
+    },
+    "_/_": (s, f) => {
+      const a = l(s, f);
+      return typeof a === "number" ? a / n : rest(a, c!, f);
+    },
+  };
+  return nodeOver([left, right], closures[name] ?? ((s, f) => rest(l(s, f), c!, f)));
 }
 
 /** `-a`. */

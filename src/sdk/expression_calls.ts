@@ -24,7 +24,8 @@ const MACROS: Readonly<Record<string, string>> = {
 
 function index(expr: Expr, args: readonly Expr[], compilation: Compilation): Node {
   const [operand, at] = args as [Expr, Expr];
-  if (at.exprKind.case === "constExpr" && at.exprKind.value.constantKind.case === "stringValue") return compileField(expr, compilation);
+  const constant = at.exprKind.case === "constExpr" ? at.exprKind.value.constantKind.case : undefined;
+  if (constant === "stringValue") return compileField(expr, compilation);
   const [left, right] = [compilation.compile(operand), compilation.compile(at)];
   const site = new Site(expr);
   return nodeOver([left, right], (scope, frame) => {
@@ -78,16 +79,19 @@ function unknownFunction(name: string, isMethod: boolean, expr: Expr, compilatio
   if (name in MACROS) return errorAt(compilation, expr, `${name} is written ${MACROS[name]}`);
   const known = LIBRARY.get(name);
   if (known !== undefined) {
-    return errorAt(compilation, expr, isMethod ? `${name} is not a method: write ${name}(x)` : `${name} is a method: write x.${name}(…)`);
+    const message = isMethod ? `${name} is not a method: write ${name}(x)` : `${name} is a method: write x.${name}(…)`;
+    return errorAt(compilation, expr, message);
   }
   const names = [...LIBRARY].filter(([, f]) => (isMethod ? f.method : f.call) !== undefined).map(([key]) => key);
-  const near = nearest(name, [...names, ...Object.keys(MACROS)]);
-  const allowed = near === undefined ? `known: ${[...names, ...Object.keys(MACROS)].sort().join(", ")}` : `did you mean ${near}?`;
+  names.push(...Object.keys(MACROS));
+  const near = nearest(name, names);
+  const allowed = near === undefined ? `known: ${names.sort().join(", ")}` : `did you mean ${near}?`;
   return errorAt(compilation, expr, `unknown ${isMethod ? "method" : "function"}: ${name}; ${allowed}`);
 }
 
-function checkArity(name: string, bounds: readonly [number, number], count: number, expr: Expr, compilation: Compilation): void {
-  const [min, max] = bounds;
+type Bounds = readonly [number, number];
+
+function checkArity(name: string, [min, max]: Bounds, count: number, expr: Expr, compilation: Compilation): void {
   if (count >= min && count <= max) return;
   const wanted = min === max ? `${min}` : `${min} to ${max}`;
   throw errorAt(compilation, expr, `${name} takes ${wanted} argument${min === 1 && max === 1 ? "" : "s"}, not ${count}`);
@@ -120,8 +124,8 @@ function textTest(name: string, args: readonly Node[], expr: Expr, compilation: 
           return typeof found === "boolean" ? found : site.fail(found.message);
         });
       } catch (error) {
-        const reason = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "").slice(0, 100) : "cannot be parsed";
-        throw errorAt(compilation, expr, `not a regular expression in RE2 syntax: ${reason}`);
+        const reason = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : "cannot be parsed";
+        throw errorAt(compilation, expr, `not a regular expression in RE2 syntax: ${reason.slice(0, 100)}`);
       }
     default:
       return undefined;

@@ -2,10 +2,11 @@ import type { Constant, Expr, Expr_CreateStruct } from "@bufbuild/cel-spec/cel/e
 import { ExpressionError, Failure } from "./expression.ts";
 import type { Expression, Reads, ScopeName, Value } from "./expression.ts";
 import { compileCall } from "./expression_calls.ts";
+import { int64 } from "./expression_function.ts";
 import { compileMacro } from "./expression_macros.ts";
 import { constantNode, errorAt, nodeOver } from "./expression_node.ts";
 import type { Compilation, Found, Node } from "./expression_node.ts";
-import { EXPRESSION_DEPTH_MAX, parseExpression } from "./expression_parse.ts";
+import { EXPRESSION_DEPTH_MAX, parseExpression, TOO_DEEP } from "./expression_parse.ts";
 import { compileField, compileHas } from "./expression_fields.ts";
 import { compileName } from "./expression_scope.ts";
 import { Site } from "./expression_site.ts";
@@ -43,7 +44,7 @@ function literal(expr: Expr, constant: Constant, compilation: Compilation): Node
       return constantNode(null);
     case "int64Value":
     case "uint64Value":
-      if (kind.case === "int64Value" ? BigInt.asIntN(64, kind.value) === kind.value : kind.value < 2n ** 63n) return constantNode(kind.value);
+      if (!isFailure(int64(kind.value))) return constantNode(kind.value);
       throw errorAt(compilation, expr, "the integer does not fit 64 bits");
     case "boolValue":
     case "doubleValue":
@@ -71,7 +72,8 @@ function list(elements: readonly Expr[], compilation: Compilation): Node {
 
 function map(expr: Expr, struct: Expr_CreateStruct, compilation: Compilation): Node {
   if (struct.messageName !== "") {
-    throw errorAt(compilation, expr, `${struct.messageName}{…} is a message, and there are none here; a map is {"name": value}`);
+    const message = `${struct.messageName}{…} is a message, and there are none here; a map is {"name": value}`;
+    throw errorAt(compilation, expr, message);
   }
   const site = new Site(expr);
   const nodes = struct.entries.flatMap(({ keyKind, value }) => {
@@ -139,7 +141,7 @@ export function compileExpression(text: string, scope: readonly ScopeName[]): Ex
     offsetOf,
     compile(this: Compilation, part, inside = this) {
       if (++depth > EXPRESSION_DEPTH_MAX) {
-        throw new ExpressionError(`nested too deeply (at most ${EXPRESSION_DEPTH_MAX} levels)`, offsetOf(part));
+        throw new ExpressionError(TOO_DEEP, offsetOf(part));
       }
       const node = compileNode(part, inside);
       depth--;

@@ -60,7 +60,11 @@ function compileMaybe(expr: Expr, compilation: Compilation): { maybe: MaybeFn; c
   }
   if (root === "attributes") {
     use("attributes", operand, compilation);
-    return { maybe: ({ attributes }) => (attributes === undefined || !Object.hasOwn(attributes, field) ? undefined : attributes[field]), cost: 1 };
+    return {
+      maybe: ({ attributes }) =>
+        attributes !== undefined && Object.hasOwn(attributes, field) ? attributes[field] : undefined,
+      cost: 1,
+    };
   }
   checkFlat(expr, operand, field, compilation);
   const below = compileMaybe(operand, compilation);
@@ -91,7 +95,8 @@ function checkFlat(expr: Expr, operand: Expr, field: string, compilation: Compil
     names.push(step.field);
     at = step.operand;
     if (scopeRoot(at, compilation) === "attributes") {
-      throw errorAt(compilation, expr, `attributes are not nested: write attributes[${JSON.stringify(names.reverse().join("."))}]`);
+      const name = JSON.stringify(names.reverse().join("."));
+      throw errorAt(compilation, expr, `attributes are not nested: write attributes[${name}]`);
     }
   }
 }

@@ -32,7 +32,9 @@ function durationOf(text: string): Duration | Failure {
   const sign = text.length <= 64 ? DURATION_TEXT.exec(text)?.[1] : undefined;
   if (sign === undefined) return NOT_DURATION;
   let ms = 0;
-  for (const [, amount, unit] of text.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h|d|w)/g)) ms += Number(amount) * UNITS_MS[unit!]!;
+  for (const [, amount, unit] of text.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h|d|w)/g)) {
+    ms += Number(amount) * UNITS_MS[unit!]!;
+  }
   if (ms > DURATION_MAX_MS) return OUT_OF_RANGE;
   // Rounded, so that 0.1s is 100 ms and not a little more.
   return new Duration((sign === "-" ? -1 : 1) * Number(ms.toFixed(6)));
@@ -40,7 +42,7 @@ function durationOf(text: string): Duration | Failure {
 
 function toInt(value: Value | undefined): bigint | Failure | undefined {
   if (typeof value === "bigint") return value;
-  if (typeof value === "number") return Number.isFinite(value) && Math.abs(value) < 2 ** 63 ? BigInt(Math.trunc(value)) : INT_OVERFLOW;
+  if (typeof value === "number") return Math.abs(value) < 2 ** 63 ? BigInt(Math.trunc(value)) : INT_OVERFLOW; // NaN too
   if (typeof value === "string") return INT_TEXT.test(value) ? int64(BigInt(value.replace("+", ""))) : NOT_INT;
   if (value instanceof Timestamp) return BigInt(Math.floor(value.ms / 1_000));
   return value instanceof Duration ? BigInt(Math.trunc(value.ms / 1_000)) : undefined;
@@ -154,7 +156,10 @@ export const LIBRARY: ReadonlyMap<string, CelFunction> = new Map(
     "math.least": extreme(-1),
     "math.abs": {
       call: [1, 1],
-      run: ([value]) => (typeof value === "bigint" ? int64(value < 0n ? -value : value) : typeof value === "number" ? Math.abs(value) : undefined),
+      run([value]) {
+        if (typeof value === "bigint") return int64(value < 0n ? -value : value);
+        return typeof value === "number" ? Math.abs(value) : undefined;
+      },
     },
     "math.ceil": rounding(Math.ceil),
     "math.floor": rounding(Math.floor),

@@ -13,7 +13,8 @@ type Macro =
   | { readonly kind: "map"; readonly test: Expr | undefined; readonly step: Expr };
 
 function callArgs(expr: Expr | undefined, name: string): readonly Expr[] | undefined {
-  return expr?.exprKind.case === "callExpr" && expr.exprKind.value.function === name ? expr.exprKind.value.args : undefined;
+  if (expr?.exprKind.case !== "callExpr" || expr.exprKind.value.function !== name) return undefined;
+  return expr.exprKind.value.args;
 }
 
 /** The element that `accumulator + [element]` appends. */

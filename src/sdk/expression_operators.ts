@@ -26,14 +26,27 @@ export function ordering(name: string, left: Node, right: Node, site: Site): Nod
   const parts = [left, right];
   const c = right.constant;
   const n = typeof c === "bigint" ? Number(c) : c;
-  if (typeof n === "number") {
-    // No bigint is touched when the value is a number, as all of JSON's are.
-    if (name === "_<_") return nodeOver(parts, (s, f) => { const a = l(s, f); return typeof a === "number" ? a < n : rest(a, c!, f); });
-    if (name === "_<=_") return nodeOver(parts, (s, f) => { const a = l(s, f); return typeof a === "number" ? a <= n : rest(a, c!, f); });
-    if (name === "_>_") return nodeOver(parts, (s, f) => { const a = l(s, f); return typeof a === "number" ? a > n : rest(a, c!, f); });
-    return nodeOver(parts, (s, f) => { const a = l(s, f); return typeof a === "number" ? a >= n : rest(a, c!, f); });
-  }
-  return nodeOver(parts, (s, f) => rest(l(s, f), r(s, f), f));
+  if (typeof n !== "number") return nodeOver(parts, (s, f) => rest(l(s, f), r(s, f), f));
+  // No bigint is touched when the value is a number, as all of JSON's are.
+  const closures: Readonly<Record<string, Fn>> = {
+    "_<_": (s, f) => {
+      const a = l(s, f);
+      return typeof a === "number" ? a < n : rest(a, c!, f);
+    },
+    "_<=_": (s, f) => {
+      const a = l(s, f);
+      return typeof a === "number" ? a <= n : rest(a, c!, f);
+    },
+    "_>_": (s, f) => {
+      const a = l(s, f);
+      return typeof a === "number" ? a > n : rest(a, c!, f);
+    },
+    "_>=_": (s, f) => {
+      const a = l(s, f);
+      return typeof a === "number" ? a >= n : rest(a, c!, f);
+    },
+  };
+  return nodeOver(parts, closures[name]!);
 }
 
 const spent = (frame: Frame): boolean => frame.steps > STEPS_MAX;
@@ -74,7 +87,10 @@ function hashed(list: readonly Value[]): ((value: Value) => boolean) | undefined
   }
   if (!list.every((item) => Number.isSafeInteger(typeof item === "bigint" ? Number(item) : item))) return undefined;
   const numbers = new Set(list.map(Number));
-  return (value) => (typeof value === "number" ? numbers.has(value) : typeof value === "bigint" && numbers.has(Number(value)));
+  return (value) => {
+    if (typeof value === "number") return numbers.has(value);
+    return typeof value === "bigint" && numbers.has(Number(value));
+  };
 }
 
 /** `a in b`. */

@@ -7,6 +7,9 @@ export const EXPRESSION_LENGTH_MAX = 10_000;
 /** Deepest nesting of an expression. */
 export const EXPRESSION_DEPTH_MAX = 100;
 
+/** What is said of text that is nested deeper. */
+export const TOO_DEEP = `nested too deeply (at most ${EXPRESSION_DEPTH_MAX} levels)`;
+
 /** A parsed expression: the standard tree, and where each node is in the text. */
 export interface Parsed {
   readonly expr: Expr;
@@ -49,10 +52,10 @@ function syntaxError(text: string, error: unknown): ExpressionError {
   const { location, message } = error as { location?: { start?: { offset?: unknown } }; message?: unknown };
   const offset = typeof location?.start?.offset === "number" ? location.start.offset : 0;
   if (text.trim() === "") return new ExpressionError("the expression is empty", 0);
+  if (error instanceof RangeError) return new ExpressionError(TOO_DEEP, 0);
   if (location === undefined) {
-    return error instanceof RangeError
-      ? new ExpressionError(`nested too deeply (at most ${EXPRESSION_DEPTH_MAX} levels)`, 0)
-      : new ExpressionError(`not a CEL expression: ${typeof message === "string" ? message.slice(0, 200) : "cannot be parsed"}`, 0);
+    const reason = typeof message === "string" ? message.slice(0, 200) : "cannot be parsed";
+    return new ExpressionError(`not a CEL expression: ${reason}`, 0);
   }
   const found = /^\s*[\w.]+|^\s*\S/.exec(text.slice(offset))?.[0].trim().slice(0, 20) ?? "";
   const what = found === "" ? "unexpected end" : `unexpected ${found}`;
@@ -62,11 +65,11 @@ function syntaxError(text: string, error: unknown): ExpressionError {
 /** Parses within bounds. Throws `ExpressionError`. */
 export function parseExpression(text: string): Parsed {
   if (text.length > EXPRESSION_LENGTH_MAX) {
-    throw new ExpressionError(
-      `${text.length} characters are too many for an expression (at most ${EXPRESSION_LENGTH_MAX})`, EXPRESSION_LENGTH_MAX);
+    const message = `${text.length} characters are too many for an expression (at most ${EXPRESSION_LENGTH_MAX})`;
+    throw new ExpressionError(message, EXPRESSION_LENGTH_MAX);
   }
   const deep = bracketDepthOffset(text);
-  if (deep !== undefined) throw new ExpressionError(`nested too deeply (at most ${EXPRESSION_DEPTH_MAX} levels)`, deep);
+  if (deep !== undefined) throw new ExpressionError(TOO_DEEP, deep);
   let parsed: ReturnType<typeof parse>;
   try {
     parsed = parse(text);

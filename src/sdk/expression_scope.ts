@@ -32,11 +32,15 @@ function unknownName(name: string, expr: Expr, compilation: Compilation): Error 
   if (name === "self" || name === "transition") {
     return errorAt(compilation, expr, `${name} is known only after a track processor; ${here}`);
   }
-  if ((SCOPE_NAMES as readonly string[]).includes(name)) return errorAt(compilation, expr, `${name} is not known here; ${here}`);
-  const near = name === "resource" && compilation.names.has("self") ? "self" : nearest(name, [...known, ...compilation.locals.keys()]);
+  if ((SCOPE_NAMES as readonly string[]).includes(name)) {
+    return errorAt(compilation, expr, `${name} is not known here; ${here}`);
+  }
+  const isSelf = name === "resource" && compilation.names.has("self");
+  const near = isSelf ? "self" : nearest(name, [...known, ...compilation.locals.keys()]);
   const root = compilation.names.has("body") ? "body" : compilation.names.has("self") ? "self" : undefined;
   const meant = near ?? (LIBRARY.has(name) ? `${name}(…)` : root === undefined ? undefined : `${root}.${name}`);
-  return errorAt(compilation, expr, `unknown name: ${name}; ${meant === undefined ? "" : `did you mean ${meant}? `}${here}`);
+  const suggestion = meant === undefined ? "" : `did you mean ${meant}? `;
+  return errorAt(compilation, expr, `unknown name: ${name}; ${suggestion}${here}`);
 }
 
 const leaf = (fn: Fn): Node => ({ fn, constant: undefined, cost: 1 });
@@ -115,8 +119,9 @@ export function transitionField(field: string, expr: Expr, compilation: Compilat
       return ({ transition }) => (transition === undefined ? undefined : new Duration(transition.duration));
     default: {
       const near = nearest(field, TRANSITION_FIELDS);
-      throw errorAt(compilation, expr,
-        `transition has no ${field}${near === undefined ? "" : `; did you mean ${near}?`}${near === undefined ? "; it" : " It"} has ${TRANSITION_FIELDS.join(", ")}`);
+      const suggestion = near === undefined ? "" : `did you mean ${near}? `;
+      const message = `transition has no ${field}; ${suggestion}known: ${TRANSITION_FIELDS.join(", ")}`;
+      throw errorAt(compilation, expr, message);
     }
   }
 }

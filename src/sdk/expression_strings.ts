@@ -49,7 +49,7 @@ function find(text: string, part: string, start: number | undefined, last: boole
 }
 
 // Unicode's White_Space, which is not JavaScript's: U+0085 is in it, U+FEFF is not.
-const isSpace = (unit: string | undefined): boolean => unit === "\u0085" || (unit !== "\ufeff" && unit !== undefined && /\s/.test(unit));
+const isSpace = (unit = "x"): boolean => unit === "\u0085" || (unit !== "\ufeff" && /\s/.test(unit));
 
 function trim(text: string): string {
   let [start, end] = [0, text.length];
@@ -63,7 +63,8 @@ function replace(text: string, from: string, to: string, count: number): string 
   const pieces = from === "" ? ["", ...Array.from(text), ""] : text.split(from);
   const times = count < 0 ? pieces.length - 1 : Math.min(count, pieces.length - 1);
   if (text.length + times * to.length > LENGTH_MAX) return TOO_LONG;
-  return pieces.slice(0, times + 1).join(to) + (times + 1 < pieces.length ? from + pieces.slice(times + 1).join(from) : "");
+  const replaced = pieces.slice(0, times + 1).join(to);
+  return times + 1 < pieces.length ? replaced + from + pieces.slice(times + 1).join(from) : replaced;
 }
 
 function split(text: string, separator: string, limit: number): readonly string[] {
@@ -110,7 +111,10 @@ const finder = (last: boolean): Library[string] => ({
   },
 });
 
-/** CEL's functions of text, and the extensions known from Kubernetes. https://pkg.go.dev/github.com/google/cel-go/ext#Strings */
+/**
+ * CEL's functions of text, and the extensions known from Kubernetes.
+ * https://pkg.go.dev/github.com/google/cel-go/ext#Strings
+ */
 export const STRINGS: Library = {
   contains: bothTexts((text, part) => text.includes(part)),
   startsWith: bothTexts((text, part) => text.startsWith(part)),

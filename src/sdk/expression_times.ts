@@ -13,8 +13,8 @@ function zoneFormat(zone: string, frame: Frame): Intl.DateTimeFormat | Failure {
   if (format === undefined) {
     try {
       format = new Intl.DateTimeFormat("en-US", {
-        timeZone: zone, calendar: "gregory", hourCycle: "h23", era: "short", year: "numeric", month: "numeric", day: "numeric",
-        hour: "numeric", minute: "numeric", second: "numeric",
+        timeZone: zone, calendar: "gregory", hourCycle: "h23", era: "short", year: "numeric", month: "numeric",
+        day: "numeric", hour: "numeric", minute: "numeric", second: "numeric",
       });
     } catch {
       format = BAD_ZONE;
@@ -40,7 +40,8 @@ function zoned(ms: number, zone: string | undefined, frame: Frame): Date | Failu
   const year = Number(part["year"]) * (part["era"] === "BC" ? -1 : 1) + (part["era"] === "BC" ? 1 : 0);
   const date = new Date(0);
   date.setUTCFullYear(year, Number(part["month"]) - 1, Number(part["day"]));
-  date.setUTCHours(Number(part["hour"]), Number(part["minute"]), Number(part["second"]), new Date(ms).getUTCMilliseconds());
+  const millisecond = new Date(ms).getUTCMilliseconds();
+  date.setUTCHours(Number(part["hour"]), Number(part["minute"]), Number(part["second"]), millisecond);
   return date;
 }
 
@@ -64,7 +65,10 @@ function getter(ofDate: (date: Date) => number, ofDuration?: (ms: number) => num
   };
 }
 
-/** Fields of timestamps and durations. https://github.com/google/cel-spec/blob/master/doc/langdef.md#list-of-standard-definitions */
+/**
+ * Fields of timestamps and durations.
+ * https://github.com/google/cel-spec/blob/master/doc/langdef.md#list-of-standard-definitions
+ */
 export const TIMES: Library = {
   getFullYear: getter((date) => date.getUTCFullYear()),
   getMonth: getter((date) => date.getUTCMonth()),

@@ -69,7 +69,8 @@ export function typeName(value: Value): string {
 export function kindOf(value: Value): string {
   const name = typeName(value);
   if (name === "double") return "number";
-  return name.startsWith("google.") ? name.slice("google.protobuf.".length).toLowerCase() : name === "null_type" ? "null" : name;
+  if (name === "null_type") return "null";
+  return name.startsWith("google.") ? name.slice("google.protobuf.".length).toLowerCase() : name;
 }
 
 /** The value under a name; undefined where there is none, or in what has no names. */

@@ -80,7 +80,8 @@ function compilePart(text: string, offset: number, scope: readonly ScopeName[]):
 /** Parses text with `{{ CEL }}` in it. Throws `ExpressionError` with the offset in the whole text. */
 export function compileTemplate(text: string, scope: readonly ScopeName[]): Template {
   if (text.length > TEMPLATE_LENGTH_MAX) {
-    throw new ExpressionError(`${text.length} characters are too many for a template (at most ${TEMPLATE_LENGTH_MAX})`, TEMPLATE_LENGTH_MAX);
+    const message = `${text.length} characters are too many for a template (at most ${TEMPLATE_LENGTH_MAX})`;
+    throw new ExpressionError(message, TEMPLATE_LENGTH_MAX);
   }
   const parts: (string | Expression)[] = [];
   let at = 0;
