@@ -6,7 +6,7 @@ import type { RuleDeclaration } from "../sdk/rule.ts";
 import type { Template } from "../sdk/template.ts";
 import { toAlert, type AlertState } from "./alert_state.ts";
 import { detailsOf, judgeRule, observedValue, type Verdict } from "./conditions.ts";
-import { TypeRules, type ActiveRule } from "./rule_set.ts";
+import type { ActiveRule, TypeRules } from "./rule_set.ts";
 
 const LABEL_LENGTH_MAX = 1_024;
 const ANNOTATION_LENGTH_MAX = 4_096;

@@ -52,7 +52,8 @@ export class Agent {
   readonly #intake: Intake;
   readonly #catchUp: CatchUp;
   readonly #retired: Retired;
-  readonly #applyParts: ApplyParts;
+  /** What turns a configuration into a graph; for those who only want to know whether it can be one. */
+  readonly applyParts: ApplyParts;
   readonly #failing = new Map<string, string>();
   readonly #statuses = new Map<string, () => Json>();
   readonly #crashed = new Map<string, number>();
@@ -104,7 +105,7 @@ export class Agent {
       onStatus: (receiver, describe) => void this.#statuses.set(receiver, describe),
       onCrash: (key, error) => this.#crash(key, error),
     };
-    this.#applyParts = {
+    this.applyParts = {
       definitions: parts.definitions,
       contextOf: (config, uses) => createContext(contextParts, config, uses),
       flow: {
@@ -222,10 +223,10 @@ export class Agent {
     try {
       const running = this.#graph.instances;
       const steps = plan(this.#fingerprints(), wanted);
-      const graph = build(steps, wanted, running, this.#applyParts);
+      const graph = build(steps, wanted, running, this.applyParts);
       listeners.hold();
       try {
-        await apply(steps, graph, wanted, running, this.#applyParts);
+        await apply(steps, graph, wanted, running, this.applyParts);
       } catch (error) {
         await this.#wayBack(graph, wanted, before);
         throw error;
@@ -249,8 +250,8 @@ export class Agent {
     const target = before ?? { ...failedWanted, components: [], pipelines: [] };
     const steps = plan(fingerprints, target);
     try {
-      const graph = build(steps, target, stillRunning, this.#applyParts);
-      await apply(steps, graph, target, stillRunning, this.#applyParts);
+      const graph = build(steps, target, stillRunning, this.applyParts);
+      await apply(steps, graph, target, stillRunning, this.applyParts);
     } catch (error) {
       this.#parts.log.error({}, `the way back to the configuration before failed too: ${messageOf(error)}`);
     }

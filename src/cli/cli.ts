@@ -1,0 +1,156 @@
+import { parseArgs } from "node:util";
+import { loadConfig } from "../config/load.ts";
+import { printConfig } from "../config/print.ts";
+import { componentSchema, configSchema } from "../config/schema.ts";
+import { closest } from "../config/suggest.ts";
+import { problemText } from "../pipeline/problems.ts";
+import type { AnyDefinition } from "../sdk/component.ts";
+import { EXIT, standardOutput, type Output } from "./exit.ts";
+import { run } from "./run.ts";
+import { testCommand } from "./test.ts";
+import { version } from "./version.ts";
+
+const HELP = `sojourn ${version}: says what is stuck.
+
+Usage: sojourn <command> [options]
+
+Commands
+  run            Run the agent until it is stopped (Ctrl-C).
+  validate       Check configuration files; print every problem as file:line:column.
+  print-config   Print the configuration as it runs: monitors expanded, variables filled in, secrets redacted.
+  test           Run the tests: of configuration files, on virtual time.
+  components     List the components of this build.
+  schema         Print the JSON Schema of the configuration, for editors.
+
+Options
+  -c, --config <path>    A file, or a directory whose *.yaml files add up. Repeatable; later ones win.
+      --set <a.b=value>  Set one value, after all files. Repeatable.
+      --dry-run          run: print alerts instead of sending them; remember nothing.
+      --unredacted       print-config: with secrets.
+      --filter <text>    test: only tests whose name contains it.
+      --component <type> schema: of one component.
+      --version, --help
+
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 invalid configuration.
+
+A first monitor:
+  sojourn validate --config examples/quickstart
+  sojourn run --config examples/quickstart
+`;
+
+const OPTIONS = {
+  config: { type: "string", short: "c", multiple: true },
+  set: { type: "string", multiple: true },
+  "dry-run": { type: "boolean" },
+  unredacted: { type: "boolean" },
+  filter: { type: "string" },
+  component: { type: "string" },
+  version: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+/** Which options each command takes. */
+const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  run: ["config", "set", "dry-run"],
+  validate: ["config", "set"],
+  "print-config": ["config", "set", "unredacted"],
+  test: ["config", "set", "filter"],
+  components: [],
+  schema: ["component"],
+};
+
+class UsageError extends Error {}
+
+/** Does what the arguments say; resolves with the exit code. Files may stand without `--config`. */
+export async function cli(argv: readonly string[], definitions: readonly AnyDefinition[], output: Output = standardOutput): Promise<number> {
+  try {
+    return await command(argv, definitions, output);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    output.error(`sojourn: ${error.message}\nTry: sojourn --help`);
+    return EXIT.usage;
+  }
+}
+
+async function command(argv: readonly string[], definitions: readonly AnyDefinition[], output: Output): Promise<number> {
+  const { values, positionals } = parsed(argv);
+  const [name, ...files] = positionals;
+  if (values.version === true) return say(output, version);
+  if (values.help === true || name === "help") return say(output, HELP);
+  if (name === undefined) throw new UsageError(`what shall I do? Commands: ${Object.keys(COMMANDS).join(", ")}`);
+  const allowed = COMMANDS[name];
+  if (allowed === undefined) {
+    const near = closest(name, Object.keys(COMMANDS));
+    throw new UsageError(`unknown command "${name}"; ${near === undefined ? `there are ${Object.keys(COMMANDS).join(", ")}` : `did you mean ${near}?`}`);
+  }
+  for (const option of Object.keys(values)) {
+    if (!allowed.includes(option)) throw new UsageError(`${name} takes no --${option}${allowed.length > 0 ? `; it takes --${allowed.join(", --")}` : ""}`);
+  }
+  if (!allowed.includes("config") && files.length > 0) throw new UsageError(`${name} takes no file`);
+  const sources = [...(values.config ?? []), ...files];
+  if (allowed.includes("config") && sources.length === 0) throw new UsageError(`${name} needs --config <file or directory>`);
+  const set = values.set ?? [];
+  const options = { sources, set, env: process.env, definitions };
+  switch (name) {
+    case "run":
+      return run({ sources, set, dryRun: values["dry-run"] === true, definitions, output });
+    case "validate":
+      return validate(options, output);
+    case "print-config": {
+      const { wanted, problems } = await loadConfig(options);
+      for (const problem of problems) output.error(problemText(problem));
+      output.out(printConfig(wanted, values.unredacted === true ? "unredacted" : "redacted").trimEnd());
+      return problems.length > 0 ? EXIT.config : EXIT.ok;
+    }
+    case "test":
+      return testCommand({ ...options, filter: values.filter, output });
+    case "components":
+      return say(output, componentsText(definitions));
+    default:
+      return schema(values.component, definitions, output);
+  }
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    const message = (error as Error).message.split(". To specify")[0]!;
+    const [, word] = /'--?([^'= ]+)/.exec(message) ?? [];
+    const near = word === undefined ? undefined : closest(word, Object.keys(OPTIONS));
+    throw new UsageError(near === undefined ? message : `${message}; did you mean --${near}?`);
+  }
+}
+
+async function validate(options: Parameters<typeof loadConfig>[0], output: Output): Promise<number> {
+  const { wanted, problems, warnings, files } = await loadConfig(options);
+  for (const warning of warnings) output.error(`warning: ${problemText(warning)}`);
+  for (const problem of problems) output.error(problemText(problem));
+  if (problems.length > 0) {
+    output.error(`${problems.length} ${problems.length === 1 ? "problem" : "problems"}`);
+    return EXIT.config;
+  }
+  const { checkPlan } = await import("./check_plan.ts");
+  const planned = checkPlan(wanted, options.definitions);
+  for (const problem of planned) output.error(problemText(problem));
+  if (planned.length > 0) return EXIT.config;
+  output.out(`ok: ${files.length} ${files.length === 1 ? "file" : "files"}, ${wanted.pipelines.length} pipelines, ${wanted.components.length} components`);
+  return EXIT.ok;
+}
+
+function componentsText(definitions: readonly AnyDefinition[]): string {
+  const lines = definitions.map(({ kind, type, stability, summary }) => `${kind.padEnd(10)} ${type.padEnd(12)} ${stability.padEnd(7)} ${summary}`);
+  return [`${"KIND".padEnd(10)} ${"TYPE".padEnd(12)} ${"STATUS".padEnd(7)} SUMMARY`, ...lines].join("\n");
+}
+
+function schema(component: string | undefined, definitions: readonly AnyDefinition[], output: Output): number {
+  if (component === undefined) return say(output, JSON.stringify(configSchema(definitions), undefined, 2));
+  const found = definitions.find(({ type }) => type === component);
+  if (found === undefined) throw new UsageError(`there is no component "${component}"; there are ${definitions.map(({ type }) => type).join(", ")}`);
+  return say(output, JSON.stringify(componentSchema(found), undefined, 2));
+}
+
+function say(output: Output, text: string): number {
+  output.out(text);
+  return EXIT.ok;
+}
