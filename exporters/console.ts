@@ -1,0 +1,129 @@
+import type { Writable } from "node:stream";
+import type { Alert } from "../src/sdk/alert.ts";
+import { cut, jsonLine, printable, resourceText, summaryText, timeText, valueText } from "../src/sdk/alert_text.ts";
+import { defineExporter } from "../src/sdk/component.ts";
+import { formatDuration } from "../src/sdk/duration.ts";
+import { PermanentError } from "../src/sdk/errors.ts";
+import { wholeBody, type Batch, type Observation } from "../src/sdk/observation.ts";
+
+const BODY_LENGTH_MAX = 1_000;
+// Whoever read the output is gone and does not come back.
+const GONE = new Set(["EPIPE", "ERR_STREAM_DESTROYED", "ERR_STREAM_WRITE_AFTER_END"]);
+const guarded = new WeakSet<Writable>();
+
+/**
+ * Prints alerts: a line each, with FIRING or RESOLVED, for people or as JSON for machines; on request, observations too.
+ * Characters that a terminal would obey are printed as escapes.
+ */
+export const console = consoleTo(() => process.stdout);
+
+/** The same, printing elsewhere. */
+export function consoleTo(output: () => Writable) {
+  return defineExporter({
+    type: "console",
+    summary: "Prints alerts (and observations) on standard output, for people or as JSON lines.",
+    stability: "beta",
+    schema: {
+      type: "object",
+      additionalProperties: false,
+      properties: {
+        format: { type: "string", enum: ["pretty", "json"], default: "pretty", description: "pretty: for people. json: one object per line." },
+        observations: { type: "boolean", default: false, description: "Print every observation, too." },
+      },
+      examples: [{}, { format: "json", observations: true }],
+    },
+    create(config) {
+      const [alertLine, observationLine] =
+        config.format === "json" ? [alertJson, observationJson] : [alertPretty, observationPretty];
+      const print = (lines: readonly string[], signal: AbortSignal): Promise<void> =>
+        write(output(), lines.map((line) => `${line}\n`).join(""), signal);
+      return {
+        async notify(notification, signal) {
+          await print(notification.alerts.map(alertLine), signal);
+          return undefined;
+        },
+        ...(config.observations ? { export: (batch: Batch, signal: AbortSignal) => print(batch.map(observationLine), signal) } : {}),
+      };
+    },
+  });
+}
+
+/** Resolves when the stream has taken the text: a slow reader holds up the next batch, so nothing piles up. */
+function write(stream: Writable, text: string, signal: AbortSignal): Promise<void> {
+  if (!guarded.has(stream)) {
+    // Errors come to the callback below; without a listener they would end the agent as well. The stream outlives us.
+    stream.on("error", () => {});
+    guarded.add(stream);
+  }
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    // A stream that has failed and stays so would keep the text and never call back.
+    if (stream.errored !== null) return reject(unwritable(stream.errored));
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    stream.write(text, (error) => {
+      signal.removeEventListener("abort", onAbort);
+      if (error === null || error === undefined) resolve();
+      else reject(unwritable(error));
+    });
+  });
+}
+
+function unwritable(cause: NodeJS.ErrnoException): Error {
+  const message = "the output cannot be written";
+  return GONE.has(cause.code ?? "") ? new PermanentError(message, { cause }) : new Error(message, { cause });
+}
+
+function alertPretty(alert: Alert): string {
+  const { active_at, fired_at, resolved_at, reason } = alert;
+  const resolved = alert.status === "resolved";
+  const endedAt = resolved_at ?? fired_at ?? active_at;
+  const notes = [
+    `severity ${alert.labels["severity"] ?? "none"}`,
+    ...Object.entries(alert.details).map(([name, value]) => `${name} ${valueText(value)}`),
+    ...(resolved ? [`${reason ?? "over"} after ${formatDuration(endedAt - (fired_at ?? active_at))}`] : []),
+  ];
+  const time = timeText(resolved ? endedAt : fired_at ?? active_at);
+  const status = resolved ? "RESOLVED" : "FIRING  ";
+  return `${time} ${status} ${printable(alert.alert)} ${resourceText(alert)}: ${printable(`${summaryText(alert)} (${notes.join(", ")})`)}`;
+}
+
+function alertJson(alert: Alert): string {
+  const time = (ms: number | undefined): string | null => (ms === undefined ? null : timeText(ms));
+  return jsonLine({
+    status: alert.status,
+    alert: alert.alert,
+    rule: alert.rule,
+    resource: alert.resource,
+    summary: summaryText(alert),
+    labels: alert.labels,
+    annotations: alert.annotations,
+    value: alert.value,
+    active_at: time(alert.active_at),
+    fired_at: time(alert.fired_at),
+    resolved_at: time(alert.resolved_at),
+    reason: alert.reason ?? null,
+    details: alert.details,
+    dedup_key: alert.dedup_key,
+  });
+}
+
+function observationPretty(observation: Observation): string {
+  const { self, source, time, transition } = observation;
+  const moved = transition === undefined ? "" : ` ${transition.from} → ${transition.to}`;
+  const about = self === undefined ? "" : ` ${self.type}/${self.id}${moved}`;
+  return printable(`${timeText(time)} OBSERVED ${source}${about}: ${cut(valueText(wholeBody(observation.body)), BODY_LENGTH_MAX)}`);
+}
+
+function observationJson(observation: Observation): string {
+  const { self, source, time, attributes, transition } = observation;
+  return jsonLine({
+    status: "observed",
+    time: timeText(time),
+    source,
+    attributes,
+    body: wholeBody(observation.body),
+    resource: self === undefined ? null : { type: self.type, id: self.id },
+    transition: transition === undefined ? null : { from: transition.from, to: transition.to },
+  });
+}

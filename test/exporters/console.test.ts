@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { Writable } from "node:stream";
+import { test } from "node:test";
+import { consoleTo } from "../../exporters/console.ts";
+import type { Exporter } from "../../src/sdk/component.ts";
+import { realClock } from "../../src/sdk/clock.ts";
+import { PermanentError } from "../../src/sdk/errors.ts";
+import { observation } from "../../src/sdk/observation.ts";
+import { alertOf, FIRED_AT, notificationOf, resolvedOf } from "../support/alert.ts";
+import { exporterContext } from "../support/context.ts";
+
+const EVIL = "o1\u001b[2J\r\nRESOLVED\u009b31m\u202e\u2028";
+// What a terminal obeys, save the line feed that ends a line.
+const OBEYED = /[^\P{Cc}\n]|[\u2028\u2029\u202a-\u202e]/u;
+
+class Sink extends Writable {
+  text = "";
+  override _write(chunk: Buffer, _: string, done: (error?: Error) => void): void {
+    this.text += chunk.toString("utf8");
+    done();
+  }
+}
+
+function create(output: Writable, format: "pretty" | "json" = "pretty", observations = false): Exporter {
+  return consoleTo(() => output).create({ format, observations }, exporterContext({ clock: realClock }).context);
+}
+
+const signal = new AbortController().signal;
+
+test("an alert is one line with FIRING or RESOLVED, its name, resource and summary", async () => {
+  const sink = new Sink();
+  await create(sink).notify!(notificationOf(alertOf(), resolvedOf({ annotations: {} })), signal);
+  assert.deepEqual(sink.text.split("\n"), [
+    "2026-01-01T03:02:00.000Z FIRING   OrderStuckInPending order/o1: Order o1 has been pending for 30m"
+      + " (severity critical, state pending, since 2026-01-01T02:32:00.000Z, limit 30m)",
+    "2026-01-01T04:02:00.000Z RESOLVED OrderStuckInPending order/o1: order/o1: pending"
+      + " (severity critical, state pending, since 2026-01-01T02:32:00.000Z, limit 30m, recovered after 1h)",
+    "",
+  ]);
+});
+
+test("for machines an alert is one JSON object with the API's names", async () => {
+  const sink = new Sink();
+  await create(sink, "json").notify!(notificationOf(resolvedOf()), signal);
+  const { annotations, labels, ...rest } = JSON.parse(sink.text) as Record<string, unknown>;
+  assert.deepEqual({ annotations, labels }, { annotations: alertOf().annotations, labels: alertOf().labels });
+  assert.deepEqual(rest, {
+    status: "resolved", alert: "OrderStuckInPending", rule: "OrderStuckInPending", resource: { type: "order", id: "o1" },
+    summary: "Order o1 has been pending for 30m", value: "pending", details: alertOf().details, dedup_key: alertOf().dedup_key,
+    active_at: "2026-01-01T02:32:00.000Z", fired_at: "2026-01-01T03:02:00.000Z", resolved_at: "2026-01-01T04:02:00.000Z", reason: "recovered",
+  });
+});
+
+for (const format of ["pretty", "json"] as const) {
+  test(`nothing that comes from outside reaches the terminal as a command or a second line (${format})`, async () => {
+    const sink = new Sink();
+    const exporter = create(sink, format, true);
+    const evil = alertOf({ resource: { type: "order", id: EVIL }, annotations: { summary: EVIL }, details: { [EVIL]: EVIL }, labels: { severity: EVIL } });
+    await exporter.notify!(notificationOf(evil), signal);
+    await exporter.export!([observation({ [EVIL]: EVIL }, { time: FIRED_AT, source: "webhook", attributes: { a: EVIL } })], signal);
+    await exporter.export!([observation(EVIL, { time: FIRED_AT, source: "webhook" })], signal);
+    assert.equal(sink.text.match(/\n/g)!.length, 3);
+    assert.doesNotMatch(sink.text, OBEYED);
+    if (format === "json") {
+      const [alert, first] = sink.text.split("\n").slice(0, 2).map((line) => JSON.parse(line) as Record<string, unknown>);
+      assert.deepEqual([alert!["resource"], first!["body"]], [{ type: "order", id: EVIL }, { [EVIL]: EVIL }], "escapes change nothing");
+    }
+  });
+}
+
+test("observations are printed only when asked for", async () => {
+  assert.ok(!("export" in create(new Sink())));
+  const sink = new Sink();
+  await create(sink, "pretty", true).export!([observation({ id: "o1", status: "paid" }, { time: FIRED_AT, source: "http_poll" })], signal);
+  assert.equal(sink.text, '2026-01-01T03:02:00.000Z OBSERVED http_poll: {"id":"o1","status":"paid"}\n');
+});
+
+test("a line counts as delivered once the stream has taken it", async () => {
+  let release: (() => void) | undefined;
+  const slow = new Writable({ write: (_, __, done) => void (release = done) });
+  let delivered = false;
+  const sending = create(slow).notify!(notificationOf(alertOf()), signal).then(() => (delivered = true));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(delivered, false);
+  release!();
+  await sending;
+});
+
+test("a reader that takes nothing holds up one delivery until its deadline, not the agent", async () => {
+  const stuck = new Writable({ write: () => {} });
+  await assert.rejects(create(stuck).notify!(notificationOf(alertOf()), AbortSignal.timeout(20)), { name: "TimeoutError" });
+});
+
+for (const [code, permanent] of [["EPIPE", true], ["ENOSPC", false], ["EIO", false]] as const) {
+  test(`${code} fails the delivery (${permanent ? "for good" : "worth another attempt"}) and nothing else`, async () => {
+    const broken = new Writable({
+      autoDestroy: false,
+      write: (_, __, done) => done(Object.assign(new Error(`${code}: write`), { code })),
+    });
+    const exporter = create(broken);
+    for (let n = 0; n < 2; n++) {
+      await assert.rejects(exporter.notify!(notificationOf(alertOf()), signal), (error) => error instanceof PermanentError === permanent);
+    }
+  });
+}
+
+/** Runs two deliveries in a process of its own and tells, on its standard error, how they ended. */
+async function inProcess(stdout: "pipe" | number): Promise<{ code: number | null; said: string }> {
+  const script = `
+    import { console as exporter } from "${import.meta.resolve("../../exporters/console.ts")}";
+    import { alertOf, notificationOf } from "${import.meta.resolve("../support/alert.ts")}";
+    const { notify } = exporter.create({ format: "pretty", observations: false }, {});
+    await new Promise((resolve) => process.stdin.once("end", resolve).resume());
+    for (let n = 0; n < 2; n++) {
+      await notify(notificationOf(alertOf()), new AbortController().signal)
+        .then(() => "delivered", (error) => error.name + " " + error.cause.code)
+        .then((told) => process.stderr.write(told + ";"));
+    }`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["pipe", stdout, "pipe"] });
+  let said = "";
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => (said += text));
+  child.stdout?.destroy();
+  child.stdin!.end();
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, said };
+}
+
+test("an agent whose reader has gone lives on, and knows that nobody reads", async () => {
+  assert.deepEqual(await inProcess("pipe"), { code: 0, said: "PermanentError EPIPE;PermanentError EPIPE;" });
+});
+
+test("an agent whose output file has no room lives on, and tries again", { skip: process.platform === "linux" ? false : "there is no /dev/full here" }, async (t) => {
+  const full = openSync("/dev/full", "w");
+  t.after(() => closeSync(full));
+  assert.deepEqual(await inProcess(full), { code: 0, said: "Error ENOSPC;Error ENOSPC;" });
+});

@@ -1,0 +1,34 @@
+import type { Alert, Notification } from "../../src/sdk/alert.ts";
+
+const HOUR_MS = 3_600_000;
+/** When the alerts of `alertOf` fire. */
+export const FIRED_AT = Date.UTC(2026, 0, 1, 3, 2);
+
+/** A firing alert about a stuck order. */
+export function alertOf(parts: Partial<Alert> = {}): Alert {
+  return {
+    alert: "OrderStuckInPending",
+    rule: "OrderStuckInPending",
+    status: "firing",
+    resource: { type: "order", id: "o1" },
+    labels: { alertname: "OrderStuckInPending", resource_type: "order", severity: "critical", state: "pending", team: "checkout" },
+    annotations: { summary: "Order o1 has been pending for 30m" },
+    value: "pending",
+    active_at: FIRED_AT - HOUR_MS / 2,
+    fired_at: FIRED_AT,
+    resolved_at: undefined,
+    reason: undefined,
+    dedup_key: "sojourn/eu-1/OrderStuckInPending/order/o1",
+    details: { state: "pending", since: "2026-01-01T02:32:00.000Z", limit: "30m" },
+    ...parts,
+  };
+}
+
+/** The same, over an hour later. */
+export function resolvedOf(parts: Partial<Alert> = {}): Alert {
+  return alertOf({ status: "resolved", resolved_at: FIRED_AT + HOUR_MS, reason: "recovered", ...parts });
+}
+
+export function notificationOf(...alerts: Alert[]): Notification {
+  return { id: "n1", status: alerts.every((a) => a.status === "resolved") ? "resolved" : "firing", alerts, receipt: undefined };
+}
