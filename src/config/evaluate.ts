@@ -6,7 +6,7 @@ import { expandMonitor, type Expansion } from "./monitors.ts";
 import { describeMissing } from "./references.ts";
 import type { Schema } from "./schema_walk.ts";
 import { serviceConfig } from "./service.ts";
-import { oneOf, suggestion } from "./suggest.ts";
+import { suggestion } from "./suggest.ts";
 import { testSchema } from "./tests_schema.ts";
 import { child, isNull, locate, mappingAt, toJson, type Mapping, type Tree } from "./tree.ts";
 import { COMPONENT_SECTIONS } from "./union.ts";
@@ -174,8 +174,7 @@ function unknownType(definitions: readonly AnyDefinition[], kind: ComponentKind,
   const other = definitions.find((d) => d.type === type);
   const types = definitions.filter((d) => d.kind === kind).map((d) => d.type).toSorted();
   if (other !== undefined) return `${type} is no ${kind} but ${other.kind === "exporter" ? "an" : "a"} ${other.kind}; it belongs under ${SECTION[other.kind]}`;
-  const help = suggestion(type, types);
-  return `there is no ${kind} of type ${type}; ${help.startsWith("did") ? `${help} (allowed: ${oneOf(types)})` : help}`;
+  return `there is no ${kind} of type ${type}; ${suggestion(type, types)}`;
 }
 
 function readPipeline(name: string, place: Place, tree: Tree, issues: Issue[]): Wired | undefined {

@@ -174,7 +174,7 @@ export class ConfigLoader {
   #finish(candidates: readonly Candidate[], choices: ReadonlyMap<string, Choice>, problemsOf: ReadonlyMap<string, readonly Problem[]>, assembly: Assembly): Loaded {
     const files = candidates.map(({ key, file, source, ofDirectory }): LoadedFile => {
       const choice = choices.get(key)!;
-      return { file, source, ofDirectory, status: choice === "current" ? "taken" : choice === "frozen" ? "frozen" : "rejected", problems: problemsOf.get(key) ?? [] };
+      return { file, source, ofDirectory, status: choice === "current" ? "taken" : choice === "frozen" ? "frozen" : "rejected", problems: inOrder(problemsOf.get(key) ?? []) };
     });
     const lastGood = new Map<string, Mapping>();
     for (const candidate of candidates) {
@@ -201,6 +201,11 @@ export class ConfigLoader {
 /** Loads once. */
 export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   return new ConfigLoader(options).load();
+}
+
+/** As they are met when reading the file. */
+function inOrder(problems: readonly Problem[]): readonly Problem[] {
+  return problems.toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
 }
 
 function issuesIn(assembly: Assembly, file: string): readonly Issue[] {

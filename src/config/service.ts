@@ -4,7 +4,7 @@ import type { Problem, ServiceConfig } from "./model.ts";
 import type { Schema } from "./schema_walk.ts";
 import { find, type Tree } from "./tree.ts";
 import { validate } from "./validate.ts";
-import type { Validator } from "./validator.ts";
+import { isAddress, type Validator } from "./validator.ts";
 
 const listen = (description: string, preset?: string): Schema => ({
   type: "object",
@@ -71,21 +71,30 @@ export const serviceSchema: Schema = {
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):\d+$/i;
 const EVALUATION_MS_MIN = 10;
 
+/** What the schema cannot say; checked even where it finds something else wrong, so that all is told at once. */
+function further(tree: Tree): Problem[] {
+  const problems: Problem[] = [];
+  const check = (pointer: string, wrong: (text: string) => string | undefined): void => {
+    const { tree: at, exact } = find(tree, pointer);
+    const message = exact && at.kind === "scalar" && typeof at.value === "string" ? wrong(at.value) : undefined;
+    if (message !== undefined) problems.push({ place: at.place, path: at.path, message });
+  };
+  check("/api/listen", (text) =>
+    isAddress(text) && !LOOPBACK.test(text)
+      ? "would let other machines in; allowed: 127.0.0.1:port, localhost:port or [::1]:port (service.health.listen may be open)"
+      : undefined);
+  check("/evaluation_interval", (text) =>
+    (parseDuration(text) ?? EVALUATION_MS_MIN) < EVALUATION_MS_MIN ? `is too short; allowed: at least ${EVALUATION_MS_MIN}ms` : undefined);
+  return problems;
+}
+
 /** `service` validated, with defaults; and a copy that may be shown. */
 export function serviceConfig(validator: Validator, tree: Tree): { readonly service: ServiceConfig | undefined; readonly redacted: Json; readonly problems: readonly Problem[] } {
-  const { value, redacted, problems } = validate(validator, serviceSchema, tree);
-  if (problems.length > 0) return { service: undefined, redacted, problems };
-  const given = value as unknown as ServiceConfig;
-  const wrong: Problem[] = [];
-  const refuse = (pointer: string, message: string): void => {
-    const at = find(tree, pointer).tree;
-    wrong.push({ place: at.place, path: at.path, message });
-  };
-  if (!LOOPBACK.test(given.api.listen)) {
-    refuse("/api/listen", "would let other machines in; allowed: 127.0.0.1:port, localhost:port or [::1]:port (service.health.listen may be open)");
-  }
-  if (parseDuration(given.evaluation_interval)! < EVALUATION_MS_MIN) refuse("/evaluation_interval", `is too short; allowed: at least ${EVALUATION_MS_MIN}ms`);
-  const { pipelines: _, ...rest } = given as ServiceConfig & { pipelines?: unknown };
+  const { value, redacted, problems: found } = validate(validator, serviceSchema, tree);
+  const problems = [...found, ...further(tree)];
+  if (problems.length > 0) return { service: undefined, redacted: null, problems };
+  const { pipelines: _, ...given } = value as unknown as ServiceConfig & { pipelines?: unknown };
   const { pipelines: __, ...shown } = redacted as { readonly [key: string]: Json };
-  return { service: { ...rest, storage: { directory: given.storage.directory }, health: { listen: given.health.listen } }, redacted: shown, problems: wrong };
+  const service = { ...given, storage: { directory: given.storage.directory }, health: { listen: given.health.listen } };
+  return { service, redacted: shown, problems };
 }

@@ -28,7 +28,5 @@ export function shapeProblems(tree: Tree): { readonly tree: Mapping | undefined;
 }
 
 function topHelp(key: string): string {
-  if (key === "pipelines") return "pipelines belong under service";
-  const help = suggestion(key, KEYS);
-  return help.startsWith("did") ? `${help} (allowed: ${KEYS.join(", ")})` : help;
+  return key === "pipelines" ? "pipelines belong under service" : suggestion(key, KEYS);
 }

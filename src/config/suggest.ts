@@ -29,11 +29,11 @@ export function closest(word: string, words: Iterable<string>): string | undefin
   return best;
 }
 
-/** `did you mean interval? `, or the words that are allowed; at most 30 of them. */
+/** `did you mean interval? (allowed: …)`, or only what is allowed; at most 30 words of it. */
 export function suggestion(word: string, words: readonly string[]): string {
+  if (words.length === 0) return "nothing is allowed here";
   const near = closest(word, words);
-  if (near !== undefined) return `did you mean ${near}?`;
-  return words.length === 0 ? "nothing is allowed here" : `allowed: ${oneOf(words)}`;
+  return near === undefined ? `allowed: ${oneOf(words)}` : `did you mean ${near}? (allowed: ${oneOf(words)})`;
 }
 
 /** A list for people, cut when it is long. */

@@ -81,7 +81,7 @@ const SHOWN_CHARS_MAX = 80;
 /** The value as a message may repeat it. */
 function shown(root: Schema, tree: Tree, finding: Finding): string | undefined {
   const { value } = finding;
-  if (value === null || typeof value === "object" || isSecret(root, pointerKeys(finding.pointer), tree)) return undefined;
+  if ((typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") || isSecret(root, pointerKeys(finding.pointer), tree)) return undefined;
   const text = redactText(String(value)).replace(/\s+/g, " ");
   return text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text;
 }

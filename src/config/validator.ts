@@ -8,6 +8,7 @@ import type { Json } from "../sdk/observation.ts";
 import { parseSize } from "../sdk/size.ts";
 import { compileTemplate } from "../sdk/template_compile.ts";
 import type { Accepts, Schema } from "./schema_walk.ts";
+import { closest } from "./suggest.ts";
 
 /** One thing wrong with a value, before it is worded. `params` are ajv's, or those of our own keywords. */
 export interface Finding {
@@ -24,7 +25,7 @@ export interface Finding {
 
 /** `host:port`, `:port` or `[v6]:port`. */
 export function isAddress(text: string): boolean {
-  const match = /^(?:\[[0-9A-Fa-f:.%a-z]+\]|[^\s:/\[\]]*):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[[0-9A-Fa-f:.%a-z]+\]|[^\s:/[\]]*):(\d{1,5})$/.exec(text);
   return match !== null && text.length <= 300 && Number(match[1]) <= 65_535;
 }
 
@@ -104,7 +105,7 @@ export class Validator {
   check(root: Schema, value: Json): Finding[] {
     const validate = this.#function(root);
     if (validate(value) === true) return [];
-    return (validate.errors ?? []).flatMap((error: Raw) => {
+    const findings = (validate.errors ?? []).flatMap((error: Raw): Finding[] => {
       const nested = error.params?.["finding"] as Finding | undefined;
       if (nested !== undefined) return [nested];
       // These say only that something else was wrong.
@@ -113,6 +114,9 @@ export class Validator {
       const { instancePath = "", keyword = "", params = {}, schema, parentSchema = {}, data } = error;
       return [{ pointer: instancePath, keyword, params: params as Record<string, unknown>, schema, parent: parentSchema as Schema, value: data }];
     });
+    // What is of the wrong kind altogether has nothing else wrong worth telling.
+    const kinds = new Set(findings.filter((finding) => finding.keyword === "type").map((finding) => finding.pointer));
+    return findings.filter((finding) => finding.keyword === "type" || !kinds.has(finding.pointer));
   }
 
   readonly accepts: Accepts = (root, schema, value) => this.#branch(root, schema, value).length === 0;
@@ -144,7 +148,9 @@ export class Validator {
     }
     let best = results[0]!;
     for (const findings of results) if (badness(findings) < badness(best)) best = findings;
-    return best;
+    // What is not known in this branch may be misspelt from a key of another.
+    const allowed = [...new Set(branches.flatMap((branch) => Object.keys(branch.properties ?? {})))];
+    return best.map((f) => (f.keyword === "additionalProperties" && f.pointer === "" ? { ...f, params: { ...f.params, allowed } } : f));
   }
 
   readonly #roots = new Map<readonly Schema[], Schema>();
@@ -184,9 +190,11 @@ function badName(error: Raw, name: string): Finding {
 /** How far a value is from a branch: the wrong kind is farthest, then the wrong discriminator, then keys. */
 function badness(findings: readonly Finding[]): number {
   let sum = 0;
-  for (const { keyword, pointer } of findings) {
+  for (const { keyword, pointer, params, parent } of findings) {
+    const unknown = keyword === "additionalProperties" ? String(params["additionalProperty"]) : undefined;
     if (pointer === "" && keyword === "type") sum += 1_000;
     else if ((keyword === "const" || keyword === "enum") && pointer.split("/").length === 2) sum += 100;
+    else if (unknown !== undefined && closest(unknown, Object.keys(parent.properties ?? {})) !== undefined) sum += 2;
     else if (keyword === "additionalProperties" || keyword === "required") sum += 10;
     else sum += 1;
   }

@@ -46,12 +46,7 @@ const literal = (value: unknown): string => (typeof value === "string" ? value :
 function enumeration(allowed: readonly unknown[], shown: string | undefined, value: unknown): string {
   const words = allowed.map(literal);
   const said = shown === undefined ? "is not one of the values known here" : `${shown} is not known here`;
-  return `${said}; ${typeof value === "string" && shown !== undefined ? nearest(value, words) : `allowed: ${oneOf(words)}`}`;
-}
-
-function nearest(word: string, words: readonly string[]): string {
-  const help = suggestion(word, words);
-  return help.startsWith("did you mean") ? `${help} (allowed: ${oneOf(words)})` : help;
+  return `${said}; ${typeof value === "string" && shown !== undefined ? suggestion(value, words) : `allowed: ${oneOf(words)}`}`;
 }
 
 const plural = (count: unknown, one: string): string => `${String(count)} ${one}${count === 1 ? "" : "s"}`;
@@ -66,13 +61,15 @@ export function worded(finding: Finding, shown: string | undefined): string {
   const allowedKeys = (): string[] => Object.keys(parent.properties ?? {});
   switch (keyword) {
     case "type":
-      return wanted([schema].flat().map(String), value);
+      return typeof value === "number" && FORMATS[String(parent["format"])] !== undefined
+        ? `${it} ${FORMATS[String(parent["format"])]}`
+        : wanted([schema].flat().map(String), value);
     case "required":
       return `${String(params["missingProperty"])} is missing${described(parent, String(params["missingProperty"]))}`;
     case "additionalProperties":
     case "unevaluatedProperties": {
       const key = String(params["additionalProperty"] ?? params["unevaluatedProperty"]);
-      return `is not known here; ${nearestKey(key, allowedKeys())}`;
+      return `is not known here; ${suggestion(key, (params["allowed"] as string[] | undefined) ?? allowedKeys())}`;
     }
     case "propertyNames":
       return `this name is not allowed here; ${nameRule(params["inner"], schema)}`;
@@ -84,9 +81,9 @@ export function worded(finding: Finding, shown: string | undefined): string {
       if (schema === "regex" && typeof value === "string") return `is not a regular expression${shown === undefined ? "" : `: ${regexError(value) ?? ""}`}; allowed: RE2 syntax`;
       return shown === undefined ? `it ${FORMATS[String(schema)] ?? `is no ${String(schema)}`}` : `"${shown}" ${FORMATS[String(schema)] ?? `is no ${String(schema)}`}`;
     case "expression":
-      return `is not an expression: ${shown === undefined ? "it cannot be compiled" : String(params["reason"])}`;
+      return shown === undefined ? "is no CEL expression" : String(params["reason"]);
     case "template":
-      return `is not a template: ${shown === undefined ? "it cannot be compiled" : String(params["reason"])}`;
+      return shown === undefined ? "is no template" : String(params["reason"]);
     case "minimum":
     case "exclusiveMinimum":
       return `${it} is too small; allowed: ${keyword === "minimum" ? "at least" : "more than"} ${String(schema)}`;
@@ -100,7 +97,7 @@ export function worded(finding: Finding, shown: string | undefined): string {
     case "maxLength":
       return `is too long; allowed: at most ${plural(schema, "character")}`;
     case "pattern":
-      return `${shown === undefined ? "it" : `"${shown}"`} has the wrong form; allowed: ${parent.description ?? `text that matches ${String(schema)}`}`;
+      return `${shown === undefined ? "it" : `"${shown}"`} has the wrong form; allowed: text that matches ${String(schema)}${parent.description === undefined ? "" : ` (${parent.description.replace(/\.$/, "")})`}`;
     case "minItems":
       return schema === 1 ? "must not be empty" : `has too few entries; allowed: at least ${String(schema)}`;
     case "maxItems":
@@ -135,12 +132,7 @@ function nameRule(inner: unknown, schema: unknown): string {
 
 function described(parent: Schema, key: string): string {
   const description = parent.properties?.[key]?.description;
-  return description === undefined ? "" : `; it is needed: ${description}`;
-}
-
-function nearestKey(key: string, keys: readonly string[]): string {
-  const help = suggestion(key, keys);
-  return help.startsWith("did you mean") ? `${help} (allowed: ${oneOf(keys)})` : help;
+  return description === undefined ? "" : ` (${description.replace(/\.$/, "")})`;
 }
 
 function exclusive(branches: readonly Schema[], value: unknown): string {

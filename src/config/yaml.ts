@@ -77,7 +77,9 @@ export function parseText(source: string, file: string): Parsed {
     }
     return { problems };
   }
-  return yamlTree(document.contents as ParsedNode, source, file, placeAt);
+  const parsed = yamlTree(document.contents as ParsedNode, source, file, placeAt);
+  const empty = "tree" in parsed && parsed.tree.kind === "scalar" && parsed.tree.value === null;
+  return empty ? { tree: mappingAt([], { place: start, path: "" }) } : parsed;
 }
 
 type Composed = { readonly documents: readonly Document.Parsed[] } | { readonly stop: string; readonly offset: number };

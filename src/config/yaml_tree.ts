@@ -105,7 +105,7 @@ export function yamlTree(
       return undefined;
     }
     // `200:` or `true:` is taken as it is written.
-    const text = typeof node.value === "string" ? node.value : (node.source ?? String(node.value));
+    const text = typeof node.value === "string" ? node.value : ((node as YamlScalar.Parsed).source ?? "");
     if (text.length > 1024) stop(at, path, "a key may have at most 1024 characters");
     if (text === "__proto__") stop(at, path, "the key __proto__ is not allowed");
     if (text.includes("\0")) stop(at, path, "a key cannot hold a NUL character");
