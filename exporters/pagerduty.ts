@@ -73,6 +73,7 @@ export const pagerduty = defineExporter({
     }
 
     return {
+      deduplicates: true,
       async notify(notification, signal) {
         // One event each. When one fails all are sent again: those that PagerDuty has are then no news to it.
         for (const alert of notification.alerts) await send(alert, signal);

@@ -5,7 +5,7 @@ import { messageOf, PermanentError, RetryLaterError } from "../sdk/errors.ts";
 import type { Json } from "../sdk/observation.ts";
 import type { Cell, Persistent, Store, Table, TableChange } from "../sdk/store.ts";
 
-/** Deliveries under way at once to one exporter; one at most for each dedup key. */
+/** Deliveries under way at once to an exporter that deduplicates; one at most for each dedup key. */
 const CONCURRENCY = 4;
 const ATTEMPT_TIMEOUT_MS = 15_000;
 const BACKOFF = { firstMs: 1_000, maxMs: 5 * 60_000 };
@@ -39,6 +39,8 @@ interface Entry {
 
 /** One exporter that takes alerts. */
 export interface Destination {
+  /** See `Exporter.deduplicates`. */
+  readonly deduplicates: boolean;
   notify(notification: Notification, signal: AbortSignal): Promise<Receipt>;
 }
 
@@ -46,6 +48,8 @@ export interface OutboxOptions {
   readonly clock: Clock;
   /** Something must be committed, soon. */
   readonly changed: () => void;
+  /** Resolves once what has changed so far is durable; rejects when the agent stops. */
+  readonly committed: () => Promise<void>;
   readonly onSent: (exporter: string) => void;
   /** An attempt failed; `again` says whether there will be another. */
   readonly onFailed: (exporter: string, error: unknown, again: boolean) => void;
@@ -214,7 +218,7 @@ export class Outbox implements Persistent {
       return;
     }
     // While the destination fails, one attempt at a time finds out whether it is back.
-    const concurrency = lane.failures > 0 ? 1 : CONCURRENCY;
+    const concurrency = lane.failures > 0 || !lane.destination.deduplicates ? 1 : CONCURRENCY;
     const waiting = new Set<string>();
     for (const entry of lane.entries.values()) {
       if (lane.running >= concurrency) return;
@@ -244,6 +248,7 @@ export class Outbox implements Persistent {
       this.#options.onSent(exporter);
       if (lane.failures > 0) this.#options.onHealed(exporter);
       lane.failures = 0;
+      if (!destination.deduplicates) await this.#options.committed().catch(() => {});
     } catch (error) {
       if (!this.#stopped) this.#failed(exporter, lane, entry, error);
     } finally {

@@ -99,14 +99,18 @@ export function storageDirectory(service: ServiceConfig, env: NodeJS.ProcessEnv 
   return join(env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "sojourn");
 }
 
-/** The first SIGTERM or SIGINT stops the agent in order; a second one at once. */
+/** A supervisor that signals the group and its child reaches us twice: that is one signal. */
+const SAME_SIGNAL_MS = 2_000;
+
+/** The first SIGTERM or SIGINT stops the agent in order; a later one at once. */
 function untilStopped(): { readonly signal: Promise<string>; forget(): void } {
   let tell: (signal: string) => void;
   const signal = new Promise<string>((resolve) => (tell = resolve));
-  let told = false;
+  let toldAtMs: number | undefined;
   const handler = (name: string): void => {
-    if (told) process.exit(EXIT.failed);
-    told = true;
+    const now = realClock.monotonicMs();
+    if (toldAtMs !== undefined && now - toldAtMs > SAME_SIGNAL_MS) process.exit(EXIT.failed);
+    toldAtMs ??= now;
     tell(name);
   };
   process.on("SIGTERM", handler);

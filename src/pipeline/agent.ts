@@ -1,4 +1,5 @@
 import type { ServiceConfig, Wanted } from "../config/model.ts";
+import type { Alert } from "../sdk/alert.ts";
 import type { AnyDefinition } from "../sdk/component.ts";
 import type { Clock } from "../sdk/clock.ts";
 import { backoffMs } from "../sdk/backoff.ts";
@@ -34,6 +35,8 @@ export interface AgentParts {
   readonly listeners: AgentListeners;
   /** The metric store as OpenTelemetry's MetricProducer. */
   readonly producer: unknown;
+  /** See `ServiceParts`. */
+  readonly observeAlert?: ((alert: Alert) => void) | undefined;
 }
 
 /** How the last configuration fared. Times in ms since the epoch. */
@@ -279,7 +282,7 @@ export class Agent {
       if (component.notify === undefined) continue;
       const retired = this.#retired.take(config.id);
       if (retired !== undefined) void this.#stopInstance(retired);
-      outbox.connect(config.id, { notify: (notification, signal) => component.notify!(notification, signal) });
+      outbox.connect(config.id, { deduplicates: component.deduplicates === true, notify: (notification, signal) => component.notify!(notification, signal) });
     }
     for (const exporter of outbox.exporters) {
       const configured = graph.instances.get(`exporter:${exporter}`);

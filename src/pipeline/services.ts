@@ -26,6 +26,8 @@ export interface ServiceParts {
   readonly instruments: Instruments;
   /** `service` of the configuration that runs. */
   readonly settings: () => ServiceConfig;
+  /** Told of every alert that fires or is over, before the commit and whether an exporter hears of it or not. */
+  readonly observeAlert?: ((alert: Alert) => void) | undefined;
 }
 
 /** The memory of the agent and its one commit: what outlives every configuration. */
@@ -45,7 +47,7 @@ export interface Services {
 }
 
 /** Creates it; touches nothing before `restore`. */
-export function createServices({ clock, store, log, metrics, instruments, settings }: ServiceParts): Services {
+export function createServices({ clock, store, log, metrics, instruments, settings, observeAlert }: ServiceParts): Services {
   const reporters = new Map<string, Reporter>();
   const reporter = (key: string, componentLog: Logger, id: string): Reporter => {
     let made = reporters.get(key);
@@ -64,6 +66,7 @@ export function createServices({ clock, store, log, metrics, instruments, settin
   const outbox = new Outbox({
     clock,
     changed: soon,
+    committed: () => committer.committed(true),
     onSent: (exporter) => instruments.notificationsSent(exporter).add(1),
     onFailed(exporter, error, again) {
       instruments.notificationsFailed(exporter).add(1);
@@ -81,7 +84,10 @@ export function createServices({ clock, store, log, metrics, instruments, settin
     externalLabels: () => settings().external_labels,
     evaluationIntervalMs: () => durationMs(settings().evaluation_interval),
     onFailure: (rule) => instruments.conditionErrors(`rule/${rule.id}`).add(1),
-    notify: (alert: Alert, exporters) => outbox.enqueue(alert, exporters),
+    notify(alert: Alert, exporters) {
+      observeAlert?.(alert);
+      outbox.enqueue(alert, exporters);
+    },
     changed: soon,
     rowOf: (type, id) => resources.row(type, id),
     judgeAll: (type) => resources.judgeAll(type),

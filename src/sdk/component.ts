@@ -101,6 +101,11 @@ export interface Processor extends Lifecycle {
 export interface Exporter extends Lifecycle {
   /** Present when it takes observations. They are copies: keeping them is allowed. */
   export?(batch: Batch, signal: AbortSignal): Promise<void>;
+  /**
+   * The destination takes several notifications with one dedup key for one incident: then several may be under way at once.
+   * Otherwise one follows the other, each only after the record of the one before is durable, so that a crash repeats one at most.
+   */
+  readonly deduplicates?: boolean;
   /** Present when it takes alerts. */
   notify?(notification: Notification, signal: AbortSignal): Promise<Receipt>;
 }
