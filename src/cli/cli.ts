@@ -6,8 +6,6 @@ import { closest } from "../config/suggest.ts";
 import { problemText } from "../pipeline/problems.ts";
 import type { AnyDefinition } from "../sdk/component.ts";
 import { EXIT, standardOutput, type Output } from "./exit.ts";
-import { run } from "./run.ts";
-import { testCommand } from "./test.ts";
 import { version } from "./version.ts";
 
 const HELP = `sojourn ${version}: says what is stuck.
@@ -93,7 +91,8 @@ async function command(argv: readonly string[], definitions: readonly AnyDefinit
   const options = { sources, set, env: process.env, definitions };
   switch (name) {
     case "run":
-      return run({ sources, set, dryRun: values["dry-run"] === true, definitions, output });
+      // What a command alone needs is loaded with it: the others start at once.
+      return (await import("./run.ts")).run({ sources, set, dryRun: values["dry-run"] === true, definitions, output });
     case "validate":
       return validate(options, output);
     case "print-config": {
@@ -103,7 +102,7 @@ async function command(argv: readonly string[], definitions: readonly AnyDefinit
       return problems.length > 0 ? EXIT.config : EXIT.ok;
     }
     case "test":
-      return testCommand({ ...options, filter: values.filter, output });
+      return (await import("./test.ts")).testCommand({ ...options, filter: values.filter, output });
     case "components":
       return say(output, componentsText(definitions));
     default:

@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fakePagerDuty, type FakePagerDuty } from "../support/fake_pagerduty.ts";
+import { fakeSlack, type FakeSlack } from "../support/fake_slack.ts";
+import { startAgent } from "./agent_process.ts";
+import { logSource, pause, seeded, Truth, webhookSource } from "./sources.ts";
+
+export interface ChaosResult {
+  readonly kills: number;
+  readonly orders: number;
+  readonly moves: number;
+  readonly webhookRepeats: number;
+  readonly incidents: number;
+  readonly slackPosts: number;
+  readonly slackRepeats: number;
+  readonly seconds: number;
+}
+
+const SETTLE_MS_MAX = 60_000;
+
+/**
+ * Kills the real agent `kills` times while a log is written and rotated and signed webhooks arrive, then holds what it knows
+ * against what the sources did. Throws (AssertionError) on any difference.
+ */
+export async function chaos(kills: number, seed: number): Promise<ChaosResult> {
+  const begin = performance.now();
+  const directory = await mkdtemp(join(tmpdir(), "sojourn-chaos-"));
+  const pagerduty = await fakePagerDuty();
+  const slack = await fakeSlack();
+  const [hookPort, apiPort, metricsPort] = await freePorts(3);
+  const secret = `whsec_${Buffer.from("a secret of the chaos harness").toString("base64")}`;
+  const config = join(directory, "agent.yaml");
+  await writeFile(config, yaml(directory, hookPort!, apiPort!, metricsPort!, pagerduty, slack));
+  const agent = startAgent(config, { HOOK_SECRET: secret });
+  const random = seeded(seed);
+  const logged = new Truth("L", seeded(seed + 1));
+  const hooked = new Truth("W", seeded(seed + 2));
+  let ended = false;
+  try {
+    const sources = Promise.all([
+      logSource(logged, join(directory, "app.log"), seeded(seed + 3), () => ended),
+      webhookSource(hooked, `http://127.0.0.1:${hookPort}/orders`, secret, seeded(seed + 4), () => ended),
+    ]);
+    sources.catch(() => (ended = true));
+    for (let kill = 0; kill < kills && !ended; kill++) {
+      await pause(300 + random() * 1_500);
+      if (random() < 0.3) pagerduty.failNext({ kind: "answer", status: 500 }, { kind: "lost" });
+      if (random() < 0.3) slack.failNext({ kind: "answer", status: 503 });
+      await agent.kill();
+    }
+    await pause(1_000);
+    ended = true;
+    const [, webhookRepeats] = await sources;
+    const api = `http://127.0.0.1:${apiPort}`;
+    const metrics = `http://127.0.0.1:${metricsPort}/metrics`;
+    await settledLike(async () => {
+      await compareResources(api, "logged", logged);
+      await compareResources(api, "hooked", hooked);
+      await compareMoves(metrics, "logged", logged);
+      await compareMoves(metrics, "hooked", hooked);
+      compareIncidents(pagerduty, [logged, hooked]);
+    }, () => agent.log);
+    const slackRepeats = compareSlack(slack, [logged, hooked], kills);
+    assert.deepEqual(pagerduty.refused, []);
+    assert.deepEqual(slack.refused, []);
+    assert.equal(await agent.stop(), 0, agent.log);
+    const total = (truths: readonly Truth[], of: (truth: Truth) => number): number => truths.reduce((sum, truth) => sum + of(truth), 0);
+    return {
+      kills,
+      orders: total([logged, hooked], ({ orders }) => orders.size),
+      moves: total([logged, hooked], ({ moves }) => [...moves.values()].reduce((a, b) => a + b, 0)),
+      webhookRepeats: webhookRepeats!,
+      incidents: pagerduty.incidents.length,
+      slackPosts: slack.posts.length,
+      slackRepeats,
+      seconds: (performance.now() - begin) / 1_000,
+    };
+  } finally {
+    ended = true;
+    await agent.stop();
+    await Promise.all([pagerduty.close(), slack.close()]);
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function yaml(directory: string, hook: number, api: number, metrics: number, pagerduty: FakePagerDuty, slack: FakeSlack): string {
+  const states = "{ created: { next: [pending] }, failed: { alert: { severity: critical } }, delivered: { terminal: true }, cancelled: { terminal: true } }";
+  return `version: 1
+receivers:
+  log_tail: { include: ["${directory}/app.log*"], start_at: beginning, poll_interval: 50ms }
+  webhook: { listen: "127.0.0.1:${hook}", path: /orders, signature: { scheme: standard_webhooks, secrets: ["\${env:HOOK_SECRET}"] } }
+processors:
+  parse: { format: json }
+  track/logged: { type: logged, id: body.order_id, state: body.status, sequence: body.seq, time: body.time, states: ${states} }
+  track/hooked: { type: hooked, id: body.order_id, state: body.status, sequence: body.seq, time: body.time, states: ${states} }
+exporters:
+  prometheus: { listen: "127.0.0.1:${metrics}" }
+  pagerduty: { routing_key: "${"k".repeat(32)}", url: "${pagerduty.url}" }
+  slack: { webhook_url: "${slack.url}" }
+service:
+  api: { listen: "127.0.0.1:${api}" }
+  storage: { directory: "${directory}/state" }
+  pipelines:
+    logged: { receivers: [log_tail], processors: [parse, track/logged], exporters: [prometheus, pagerduty, slack] }
+    hooked: { receivers: [webhook], processors: [track/hooked], exporters: [prometheus, pagerduty, slack] }
+`;
+}
+
+/** Every resource's state equals the source's. */
+async function compareResources(api: string, type: string, truth: Truth): Promise<void> {
+  const found = new Map<string, string>();
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const response: Response = await fetch(`${api}/api/v1/resources?type=${type}&limit=1000${cursor === "" ? "" : `&cursor=${cursor}`}`);
+    const page = (await response.json()) as { items: { id: string; state: string }[]; next: string | null };
+    for (const { id, state } of page.items) found.set(id, state);
+    cursor = page.next;
+  }
+  assert.deepEqual(sorted(found), sorted(new Map([...truth.orders.values()].map(({ id, state }) => [id, state]))), `states of ${type}`);
+}
+
+/** Every transition is counted exactly once in the store. */
+async function compareMoves(url: string, type: string, truth: Truth): Promise<void> {
+  const text = await (await fetch(url)).text();
+  const counted = new Map<string, number>();
+  for (const line of text.split("\n")) {
+    const match = /^custom_resource_transitions_total\{type="([^"]+)",from="([^"]+)",to="([^"]+)"\} (\d+)$/.exec(line);
+    if (match?.[1] === type && match[4] !== "0") counted.set(`${match[2]}>${match[3]}`, Number(match[4]));
+  }
+  assert.deepEqual(sorted(counted), sorted(truth.moves), `transitions of ${type}`);
+}
+
+/** One incident for each order that is failed now; never more than it failed; closed where it is not failed any more. */
+function compareIncidents(pagerduty: FakePagerDuty, truths: readonly Truth[]): void {
+  for (const truth of truths) {
+    for (const order of truth.orders.values()) {
+      const incidents = pagerduty.incidents.filter(({ summary }) => summary.includes(` ${order.id} is `));
+      const open = incidents.filter(({ status }) => status !== "resolved").length;
+      assert.equal(open, order.state === "failed" ? 1 : 0, `open incidents of ${order.id}, which is ${order.state}`);
+      assert.ok(incidents.length <= order.failures, `${order.id} failed ${order.failures} times and has ${incidents.length} incidents`);
+    }
+  }
+}
+
+/** Slack cannot deduplicate: at most one repeat for each kill. Returns the repeats. */
+function compareSlack(slack: FakeSlack, truths: readonly Truth[], kills: number): number {
+  let repeats = 0;
+  for (const truth of truths) {
+    for (const order of truth.orders.values()) {
+      const about = slack.posts.filter((post) => JSON.stringify(post).includes(`/${order.id}*`) || JSON.stringify(post).includes(` ${order.id} is `));
+      const fired = about.filter((post) => !/resolved/i.test(post.text));
+      repeats += Math.max(0, fired.length - order.failures);
+      if (order.state === "failed") assert.ok(fired.length >= 1, `nobody was told on Slack that ${order.id} failed`);
+    }
+  }
+  assert.ok(repeats <= kills, `${repeats} repeats on Slack after ${kills} kills`);
+  return repeats;
+}
+
+async function settledLike(compare: () => Promise<void>, log: () => string): Promise<void> {
+  const until = performance.now() + SETTLE_MS_MAX;
+  for (;;) {
+    try {
+      return await compare();
+    } catch (error) {
+      if (performance.now() > until) throw new Error(`${(error as Error).message}\nthe agent said:\n${log().slice(-4_000)}`, { cause: error });
+      await pause(250);
+    }
+  }
+}
+
+function sorted<V>(map: ReadonlyMap<string, V>): [string, V][] {
+  return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
