@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { components } from "../../src/components.ts";
+import { realClock } from "../../src/sdk/clock.ts";
+import { observation } from "../../src/sdk/observation.ts";
+import { API, served, type Served } from "./support.ts";
+
+const MARK = "hunter2";
+
+/** What stands for the n-th secret: 32 characters, for PagerDuty wants that many. */
+const secret = (n: number): string => `${MARK}x${String(n).padStart(24, "0")}`;
+
+// Port 1 answers nobody, so that errors are there to be shown as well.
+const YAML = `
+receivers:
+  http_poll/basic:
+    url: "http://user:${secret(1)}@127.0.0.1:1/orders?token=${secret(2)}&page=1#t=${MARK}"
+    headers: { x-custom: "${secret(3)}" }
+    auth: { basic: { username: shop, password: "${secret(4)}" } }
+    interval: 15ms
+    timeout: 1s
+    jitter: 1ms
+  http_poll/bearer: { urls: ["http://127.0.0.1:1/a?key=\${env:KEY}"], auth: { bearer: { token: "${secret(5)}" } } }
+  webhook/orders:
+    listen: "${API}"
+    path: /hooks/orders
+    signature: { scheme: hmac, header: x-signature, secrets: ["${secret(6)}", "\${env:HOOK}"] }
+processors:
+  track/order: { type: order, id: body.id, state: body.status, on_error: dead_letter, states: { failed: { alert: true } } }
+exporters:
+  slack/ops: { webhook_url: "http://user:${secret(7)}@127.0.0.1:1/services/${secret(8)}?t=${secret(9)}" }
+  pagerduty/ops: { routing_key: "${secret(10)}", url: "http://user:${secret(11)}@127.0.0.1:1/v2/enqueue?k=${secret(12)}" }
+  otlp: { endpoint: "http://user:${secret(13)}@127.0.0.1:1", headers: { api-key: "${secret(14)}" }, interval: 20ms, timeout: 1s }
+service:
+  api: { listen: "${API}" }
+  pipelines:
+    orders:
+      receivers: [http_poll/basic, http_poll/bearer, webhook/orders]
+      processors: [track/order]
+      exporters: [slack/ops, pagerduty/ops, otlp]
+`;
+
+/** Every `writeOnly` of the components, by the path of its key. */
+const PLANTED = [
+  "http_poll.auth.basic.password", "http_poll.auth.bearer.token", "http_poll.headers.*", "otlp.headers.*", "pagerduty.routing_key",
+  "slack.webhook_url", "webhook.signature.secrets",
+];
+
+function writeOnly(schema: unknown, path: string): string[] {
+  if (schema === null || typeof schema !== "object") return [];
+  const node = schema as Record<string, unknown>;
+  if (node["writeOnly"] === true) return [path];
+  const below = Object.entries((node["properties"] ?? {}) as object).flatMap(([key, value]) => writeOnly(value, `${path}.${key}`));
+  const branches = ["oneOf", "anyOf", "allOf"].flatMap((key) => ((node[key] ?? []) as unknown[]).flatMap((branch) => writeOnly(branch, path)));
+  return [...below, ...branches, ...writeOnly(node["additionalProperties"], `${path}.*`), ...writeOnly(node["items"], path)];
+}
+
+async function everything(api: Served): Promise<string> {
+  const texts: string[] = [];
+  const ask = async (method: string, path: string): Promise<void> => {
+    const { text, headers } = await api.ask(method, path);
+    texts.push(`${method} ${path}`, JSON.stringify(headers), text);
+  };
+  const { urls } = (await api.get("/")).body as { urls: string[] };
+  for (const line of urls) {
+    const [method, url] = line.split(" ") as [string, string];
+    await ask(method, url.replace(/\?.*/, "").replace("{type}", "order").replace("{id}", "o1"));
+  }
+  return texts.join("\n");
+}
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  for (let turn = 0; !condition(); turn++) {
+    assert.ok(turn < 1_000, `${what} did not come about`);
+    await realClock.sleep(5);
+  }
+}
+
+test("every secret that a component can have is planted below", () => {
+  assert.deepEqual(components.flatMap(({ type, schema }) => writeOnly(schema, type)).sort(), PLANTED);
+});
+
+test("no endpoint shows a secret: as configured, when everything fails, and when the file is broken", async () => {
+  const env = { KEY: secret(15), HOOK: secret(16) };
+  await using api = await served({ clock: realClock, files: { "agent.yaml": YAML }, env });
+  assert.equal(api.wanted.rejected.length, 0);
+  assert.ok(JSON.stringify(api.wanted.components.map(({ config }) => config)).split(MARK).length > 16, "the secrets arrive");
+  const send = (body: object): Promise<void> =>
+    api.agent.emit("webhook/orders", [observation(body as never, { time: realClock.now(), source: "webhook/orders" })]);
+  await send({ id: "o1", status: "failed" });
+  await send({ status: "failed" });
+  await until("three failed polls", () => api.agent.receiverStatuses()["http_poll/basic"]!.failing !== null);
+
+  const running = await everything(api);
+  for (const there of ["(redacted)", '"order"', "http_poll/basic", "track/order", '"failing":"']) assert.ok(running.includes(there), there);
+  assert.ok(!running.includes(MARK), running.slice(running.indexOf(MARK) - 200, running.indexOf(MARK) + 100));
+
+  const broken = YAML.replace("interval: 15ms", "interval: never").replace("webhook_url:", "webhok_url:").replace("scheme: hmac", "scheme: hmc")
+    .replace("routing_key: \"", `routing_key: "${MARK}`).replace("token: \"", "tokn: \"").replace("password: \"", `password: [${MARK}], passwrd: "`);
+  await writeFile(join(api.directory, "agent.yaml"), broken);
+  assert.equal((await api.ask("POST", "/-/reload")).status, 422);
+  const rejected = await everything(api);
+  for (const there of ['"failure"', "webhok_url", "passwrd", '"result":"rejected"']) assert.ok(rejected.includes(there), there);
+  assert.ok(!rejected.includes(MARK), rejected.slice(rejected.indexOf(MARK) - 200, rejected.indexOf(MARK) + 100));
+
+  // Not even YAML any more.
+  await writeFile(join(api.directory, "agent.yaml"), YAML.replace("token: \"", "token: \"\"\""));
+  assert.equal((await api.ask("POST", "/-/reload")).status, 422);
+  const torn = await everything(api);
+  assert.ok(torn.includes('"result":"rejected"'));
+  assert.ok(!torn.includes(MARK), torn.slice(torn.indexOf(MARK) - 200, torn.indexOf(MARK) + 100));
+});
