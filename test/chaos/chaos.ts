@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fakePagerDuty, type FakePagerDuty } from "../support/fake_pagerduty.ts";
 import { fakeSlack, type FakeSlack } from "../support/fake_slack.ts";
+import { freePorts, pause } from "../support/waiting.ts";
 import { startAgent } from "./agent_process.ts";
-import { logSource, pause, seeded, Truth, webhookSource } from "./sources.ts";
+import { logSource, seeded, Truth, webhookSource } from "./sources.ts";
 
 export interface ChaosResult {
   readonly kills: number;
@@ -173,18 +173,4 @@ async function settledLike(compare: () => Promise<void>, log: () => string): Pro
 
 function sorted<V>(map: ReadonlyMap<string, V>): [string, V][] {
   return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-/** Ports that were free a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

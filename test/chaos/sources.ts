@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { appendFile, rename } from "node:fs/promises";
+import { pause } from "../support/waiting.ts";
 
 const NEXT: Readonly<Record<string, readonly string[]>> = {
   created: ["pending"],
@@ -107,8 +108,6 @@ async function delivered(url: string, secret: string, id: string, body: string):
     return false;
   }
 }
-
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The same chance every time, for a seed. */
 export function seeded(seed: number): () => number {
