@@ -58,7 +58,7 @@ export function expandMonitor(name: string, at: Place, tree: Tree, definitions: 
   const nameOf = (type: string, ordinal: number): string => `${type}/${name}${ordinal === 1 ? "" : `#${ordinal}`}`;
 
   if (isNull(part("from"))) wrong(part("from") ?? here, "from is missing; it is needed: one receiver or a list, inline or by id");
-  const track = new Map<string, Entry>([["type", { place: at, value: scalarAt(name, here) }]]);
+  const track = new Map<string, Entry>([["type", { place: at, value: scalarAt(isName(name) ? name : "unnamed", here) }]]);
   for (const [key, entry] of tree.entries) if (!Object.hasOwn(OWN_KEYS, key) && key !== "type" && known.includes(key)) track.set(key, entry);
   const processors: Use[] = [
     ...readUses(part("processors"), "processor", true, (type, ordinal) => `${type}/${name}#${ordinal}`, problems),

@@ -8,7 +8,7 @@ export type PrintMode = "redacted" | "unredacted";
 
 /**
  * The configuration that runs, in the long form: monitors and inline components written out, variables filled in, defaults
- * given. Unredacted it holds secrets.
+ * given. Unredacted it holds secrets, and loads as the same configuration.
  */
 export function printConfig(wanted: Wanted, mode: PrintMode): string {
   const section = (kind: ComponentConfig["kind"]): Record<string, Json> =>
@@ -25,7 +25,15 @@ export function printConfig(wanted: Wanted, mode: PrintMode): string {
     exporters: section("exporter"),
     service: { ...(withoutUndefined(shown) as Record<string, Json>), pipelines },
   };
-  return stringify(document, { lineWidth: 120, aliasDuplicateObjects: false });
+  return stringify(escaped(document), { lineWidth: 120, aliasDuplicateObjects: false });
+}
+
+/** What would be taken for a variable is escaped. */
+function escaped(value: unknown): unknown {
+  if (typeof value === "string") return value.replace(/\$(?=[${])/g, "$$$$");
+  if (Array.isArray(value)) return value.map(escaped);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, escaped(item)]));
 }
 
 function withoutUndefined(value: Json): Json {

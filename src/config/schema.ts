@@ -9,7 +9,7 @@ type Draft = Record<string, unknown>;
 
 // As far as an editor is concerned; what is inside is checked when the file is loaded.
 const INTERPOLATED = { type: "string", pattern: "\\$\\{" };
-const NAME = "[A-Za-z0-9_.-]{1,100}";
+const NAME = "[A-Za-z0-9_.-]{1,100}(#\\d{1,3})?";
 
 const HINTS: Readonly<Record<string, string>> = {
   duration: "A duration such as 30s, 30m, 1h30m or 7d.",

@@ -29,6 +29,33 @@ const expectedAlert: Schema = {
   },
 };
 
+const expectedResource: Schema = {
+  type: "object",
+  additionalProperties: false,
+  required: ["id"],
+  description: "A resource. What is not given is not compared.",
+  properties: {
+    type: { ...text, description: "Its type. Needed where resources of several types have the id." },
+    id: { ...text, description: "Its id." },
+    state: { ...text, description: "The state it is in." },
+    incarnation: { type: "integer", minimum: 1, description: "Rises when it is recreated or leaves a terminal state." },
+    attributes: { type: "object", description: "Its attributes, some of them." },
+    absent: { type: "boolean", default: false, description: "There must be no such resource." },
+  },
+};
+
+const expectedMetric: Schema = {
+  type: "object",
+  additionalProperties: false,
+  required: ["name", "value"],
+  description: "One series.",
+  properties: {
+    name: { ...text, description: "Name as exposed; of a histogram <name>_count or <name>_sum." },
+    labels: { ...texts, description: "Labels, so many that only one series has them." },
+    value: { type: "number", description: "Its value." },
+  },
+};
+
 /** One of `tests:`: steps on virtual time. */
 export const testSchema: Schema = {
   type: "object",
@@ -54,8 +81,8 @@ export const testSchema: Schema = {
             required: ["to", "body"],
             description: "An observation enters at a receiver, as it would emit it.",
             properties: {
-              to: { type: "string", description: "Id of the receiver." },
-              body: { description: "Its body: text, or any JSON value." },
+              to: { type: "string", description: "Id of the receiver; its type, or the name of its monitor or pipeline, where that can be only one." },
+              body: { description: "Its body as the receiver would emit it (an item of `each`): text, or any JSON value. Texts may hold {{ CEL }}, such as {{ now - duration('35m') }}." },
               attributes: {
                 type: "object",
                 description: "What the receiver knows beside the body.",
@@ -77,10 +104,12 @@ export const testSchema: Schema = {
           expect: {
             type: "object",
             additionalProperties: false,
-            required: ["alerts"],
-            description: "What must have happened since the last expect.",
+            minProperties: 1,
+            description: "What must have happened since the last expect, and what must be so now.",
             properties: {
-              alerts: { type: "array", maxItems: 10_000, description: "Each change to firing or resolved, in order, as many.", items: expectedAlert },
+              alerts: { type: "array", maxItems: 10_000, description: "Each change to firing or resolved since the last `alerts`, in order, as many.", items: expectedAlert },
+              resources: { type: "array", maxItems: 10_000, description: "Resources as they are now, some of them.", items: expectedResource },
+              metrics: { type: "array", maxItems: 10_000, description: "Series as they are now, some of them.", items: expectedMetric },
             },
           },
         },

@@ -11,13 +11,15 @@ export interface Use {
 }
 
 const NAME = /^[A-Za-z0-9_.-]{1,100}$/;
+// The number is what an inline component gets (below); taken as written, so that what is printed can be loaded.
+const ID_NAME = /^[A-Za-z0-9_.-]{1,100}(?:#\d{1,3})?$/;
 const TYPE = /^[a-z][a-z0-9_]{0,63}$/;
 
 /** What is wrong with a component id, or undefined. */
 export function idError(id: string): string | undefined {
   const slash = id.indexOf("/");
   if (!TYPE.test(slash === -1 ? id : id.slice(0, slash))) return "is no component id; allowed: type or type/name, as in http_poll/orders";
-  if (slash !== -1 && !NAME.test(id.slice(slash + 1))) return "has a wrong name; allowed after the /: letters, digits, _ - and . (at most 100)";
+  if (slash !== -1 && !ID_NAME.test(id.slice(slash + 1))) return "has a wrong name; allowed after the /: letters, digits, _ - and . (at most 100)";
   return undefined;
 }
 
