@@ -5,6 +5,7 @@ import { formatTime } from "../sdk/time.ts";
 import { page } from "./answers.ts";
 import { readQuery, shown } from "./query.ts";
 import type { Endpoint } from "./router.ts";
+import { smallest } from "./smallest.ts";
 
 const STATUSES = ["pending", "firing", "resolved"];
 
@@ -31,10 +32,8 @@ export function alertEndpoints(agent: Agent): Endpoint[] {
         (status === undefined || one.status === status)
         && (type === undefined || one.resource.type === type)
         && (alert === undefined || one.alert === alert)
-        && (after === undefined || compare(placeOf(one), after as unknown as Place) > 0));
-      // The list comes nearly in this order, which makes sorting it cheap.
-      found.sort((a, b) => compare(placeOf(a), placeOf(b)));
-      return page(found.slice(0, limit + 1), limit, show, placeOf);
+        && (after === undefined || comparePlaces(placeOf(one), after as unknown as Place) > 0));
+      return page(smallest(found, limit + 1, compare), limit, show, placeOf);
     },
   }];
 }
@@ -55,7 +54,13 @@ function placeOf({ status, active_at, resource, rule }: Alert): Place {
   return [status === "resolved" ? 1 : 0, active_at, resource.type, rule, resource.id];
 }
 
-function compare(a: Place, b: Place): number {
+function compare(a: Alert, b: Alert): number {
+  // Most differ here; places are only made of those that do not.
+  if (a.active_at !== b.active_at && (a.status === "resolved") === (b.status === "resolved")) return a.active_at - b.active_at;
+  return comparePlaces(placeOf(a), placeOf(b));
+}
+
+function comparePlaces(a: Place, b: Place): number {
   for (let i = 0; i < a.length; i++) {
     if (a[i]! < b[i]!) return -1;
     if (a[i]! > b[i]!) return 1;
