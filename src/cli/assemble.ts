@@ -5,6 +5,7 @@ import { createMetrics, type MetricStore } from "../metrics/store.ts";
 import { Agent } from "../pipeline/agent.ts";
 import { createInstruments, observe } from "../pipeline/instruments.ts";
 import { createListeners, type AgentListeners } from "../pipeline/listeners.ts";
+import type { Alert } from "../sdk/alert.ts";
 import type { Clock } from "../sdk/clock.ts";
 import type { AnyDefinition } from "../sdk/component.ts";
 import type { Logger } from "../sdk/log.ts";
@@ -18,6 +19,8 @@ export interface AssembleParts {
   readonly log: Logger;
   /** `service` of the first configuration. */
   readonly service: ServiceConfig;
+  /** Told of every alert that fires or is over. */
+  readonly observeAlert?: (alert: Alert) => void;
 }
 
 /** An agent with its parts, not started. */
@@ -29,7 +32,7 @@ export interface Assembled {
 }
 
 /** Wires an agent: the same for `run`, `test` and the tests of this repository; only clock and store differ. */
-export function assemble({ definitions, clock, store, log, service }: AssembleParts): Assembled {
+export function assemble({ definitions, clock, store, log, service, observeAlert }: AssembleParts): Assembled {
   const metrics = createMetrics(clock);
   const own = declare(metrics);
   own.buildInfo.series(version).set(1);
@@ -40,7 +43,8 @@ export function assemble({ definitions, clock, store, log, service }: AssemblePa
     clock,
     externalLabels: () => (agent.wanted?.service ?? service).external_labels,
   });
-  const agent: Agent = new Agent({ definitions, clock, store, log, metrics, instruments, listeners, producer }, service);
+  const parts = { definitions, clock, store, log, metrics, instruments, listeners, producer, observeAlert };
+  const agent: Agent = new Agent(parts, service);
   observe(own, agent.services);
   return { agent, own, metrics, listeners };
 }

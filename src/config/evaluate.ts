@@ -1,8 +1,10 @@
 import type { AnyDefinition } from "../sdk/component.ts";
 import type { Json } from "../sdk/observation.ts";
 import { canonical } from "./fingerprint.ts";
+import { Issues, type Issue } from "./issues.ts";
 import type { ComponentKind, Place, Problem, ServiceConfig, TestCase } from "./model.ts";
 import { expandMonitor, type Expansion } from "./monitors.ts";
+import { ambiguous, receiversNamed } from "./receiver_names.ts";
 import { describeMissing } from "./references.ts";
 import type { Schema } from "./schema_walk.ts";
 import { serviceConfig } from "./service.ts";
@@ -31,11 +33,6 @@ export interface Wired {
   readonly path: string;
   readonly tree: Tree;
   readonly uses: Readonly<Record<ComponentKind, readonly Use[]>>;
-}
-
-/** A problem; `missing` when it is only that something referenced is not defined. */
-export interface Issue extends Problem {
-  readonly missing?: string;
 }
 
 export interface Evaluation {
@@ -71,10 +68,10 @@ export interface Evaluator {
  */
 export function evaluate(evaluator: Evaluator, tree: Mapping, running: Running, frozen: ReadonlySet<string>): Evaluation {
   const { definitions, validator } = evaluator;
-  const issues: Issue[] = [];
+  const issues = new Issues();
   const components = new Map<string, Defined>();
   const pipelines = new Map<string, Wired>();
-  const wrong = (at: { place: Place; path: string }, message: string): void => void issues.push({ place: at.place, path: at.path, message });
+  const wrong = (at: { place: Place; path: string }, message: string | (() => string)): void => issues.add(at, message);
   const section = (name: string): Mapping | undefined => {
     const value = child(tree, name);
     return value?.kind === "map" ? value : undefined;
@@ -83,10 +80,10 @@ export function evaluate(evaluator: Evaluator, tree: Mapping, running: Running, 
   function define(kind: ComponentKind, id: string, place: Place, given: Tree): void {
     const here = { place, path: given.path };
     const definition = definitions.find((d) => d.kind === kind && d.type === typeOf(id));
-    if (definition === undefined) return wrong(here, unknownType(definitions, kind, id));
+    if (definition === undefined) return wrong(here, () => unknownType(definitions, kind, id));
     const written = isNull(given) ? mappingAt([], here) : given;
     const validated = validatedBy(evaluator, definition, written);
-    issues.push(...validated.problems);
+    issues.addAll(validated.problems);
     const key = keyOf(kind, id);
     const known = components.get(key);
     const made: Defined = { kind, id, ...here, tree: written, validated };
@@ -132,7 +129,7 @@ export function evaluate(evaluator: Evaluator, tree: Mapping, running: Running, 
     if (expansion !== undefined) wire(wiredMonitor(expansion));
   }
   const about = serviceConfig(validator, service ?? mappingAt([], tree));
-  issues.push(...about.problems);
+  issues.addAll(about.problems);
 
   const used = new Set<string>();
   for (const pipeline of pipelines.values()) {
@@ -142,16 +139,16 @@ export function evaluate(evaluator: Evaluator, tree: Mapping, running: Running, 
         const lent = running.components.get(key);
         if (!components.has(key) && lent !== undefined && frozen.has(pipeline.place.file)) components.set(key, lent);
         used.add(key);
-        if (!components.has(key)) issues.push({ place: use.place, path: use.path, message: describeMissing(definitions, components, kind, use.id), missing: key });
+        if (!components.has(key)) issues.add(use, () => describeMissing(definitions, components, kind, use.id), key);
       }
     }
   }
-  const tests = readTests(validator, child(tree, "tests"), components, definitions, issues);
+  const tests = readTests(validator, child(tree, "tests"), components, pipelines, definitions, issues);
   const warnings = [...components]
     .filter(([key, made]) => !used.has(key) && made.validated.problems.length === 0)
     .map(([, made]) => ({ place: made.place, path: made.path, message: `${made.kind} ${made.id} is in no pipeline, so it does not run` }));
   for (const key of components.keys()) if (!used.has(key)) components.delete(key);
-  return { components, pipelines, service: about.service, serviceRedacted: about.redacted, tests, issues, warnings };
+  return { components, pipelines, service: about.service, serviceRedacted: about.redacted, tests, issues: issues.list, warnings };
 }
 
 /** Of two, the one that is running; by what it says, wherever it is written by now. */
@@ -177,22 +174,22 @@ function unknownType(definitions: readonly AnyDefinition[], kind: ComponentKind,
   return `there is no ${kind} of type ${type}; ${suggestion(type, types)}`;
 }
 
-function readPipeline(name: string, place: Place, tree: Tree, issues: Issue[]): Wired | undefined {
+function readPipeline(name: string, place: Place, tree: Tree, issues: Issues): Wired | undefined {
   const here = { place, path: tree.path };
-  if (!isName(name)) issues.push({ ...here, message: "a pipeline's name has the wrong form; allowed: letters, digits, _ - and . (at most 100)" });
+  if (!isName(name)) issues.add(here, "a pipeline's name has the wrong form; allowed: letters, digits, _ - and . (at most 100)");
   if (tree.kind !== "map") {
-    issues.push({ ...here, message: "must be a map with receivers, processors and exporters" });
+    issues.add(here, "must be a map with receivers, processors and exporters");
     return undefined;
   }
   const keys = Object.values(SECTION);
   for (const [key, entry] of tree.entries) {
-    if (!keys.some((known) => known === key)) issues.push({ place: entry.place, path: entry.value.path, message: `is not known here; ${suggestion(key, keys)}` });
+    if (!keys.some((known) => known === key)) issues.add({ place: entry.place, path: entry.value.path }, () => `is not known here; ${suggestion(key, keys)}`);
   }
   const nameOf = (type: string, ordinal: number): string => `${type}/${name}#${ordinal}`;
   const read = (kind: ComponentKind): Use[] => readUses(child(tree, SECTION[kind]), kind, false, nameOf, issues);
   const uses = { receiver: read("receiver"), processor: read("processor"), exporter: read("exporter") };
   if (isNull(child(tree, "receivers")) || listLength(child(tree, "receivers")) === 0) {
-    issues.push({ ...here, message: "receivers is missing; a pipeline needs at least one" });
+    issues.add(here, "receivers is missing; a pipeline needs at least one");
   }
   return { name, ...here, tree, uses };
 }
@@ -204,17 +201,24 @@ function wiredMonitor(expansion: Expansion): Wired {
   return { name, place, path, tree, uses: { receiver: receivers, processor: processors, exporter: exporters } };
 }
 
-function readTests(validator: Validator, tree: Tree | undefined, components: ReadonlyMap<string, Defined>, definitions: readonly AnyDefinition[], issues: Issue[]): TestCase[] {
+function readTests(
+  validator: Validator, tree: Tree | undefined, components: ReadonlyMap<string, Defined>, pipelines: ReadonlyMap<string, Wired>,
+  definitions: readonly AnyDefinition[], issues: Issue[],
+): TestCase[] {
   if (tree?.kind !== "list") return [];
+  const wired = [...pipelines.values()].map(({ name, uses }) => ({ name, receivers: uses.receiver.map(({ id }) => id) }));
   return tree.items.flatMap((item): TestCase[] => {
     const { value, problems } = validate(validator, testSchema, item);
-    issues.push(...problems);
+    issues.addAll(problems);
     if (problems.length > 0) return [];
     const test = value as { name: string; steps: Record<string, Json>[] };
     test.steps.forEach((step, i) => {
       const to = (step["send"] as { to?: string } | undefined)?.to;
       if (to === undefined || components.has(keyOf("receiver", to))) return;
-      issues.push({ ...locate(item, `/steps/${i}/send/to`), message: describeMissing(definitions, components, "receiver", to), missing: keyOf("receiver", to) });
+      const here = locate(item, `/steps/${i}/send/to`);
+      const meant = receiversNamed(to, wired);
+      if (meant.length > 1) issues.push({ ...here, message: ambiguous(to, meant) });
+      if (meant.length === 0) issues.push({ ...here, message: describeMissing(definitions, components, "receiver", to), missing: keyOf("receiver", to) });
     });
     return [{ name: test.name, file: item.place.file, steps: test.steps, locate: (pointer) => locate(item, pointer) }];
   });

@@ -1,0 +1,66 @@
+import { loadConfig } from "../config/load.ts";
+import { problemText } from "../pipeline/problems.ts";
+import { printable } from "../sdk/alert_text.ts";
+import { realClock, type Clock } from "../sdk/clock.ts";
+import type { AnyDefinition } from "../sdk/component.ts";
+import { checkPlan } from "./check_plan.ts";
+import { EXIT, type Output } from "./exit.ts";
+import { runTest, testProblems, type Failure } from "./test_runner/run_test.ts";
+
+const NOTES_SHOWN_MAX = 10;
+
+export interface TestOptions {
+  readonly sources: readonly string[];
+  readonly set?: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly definitions: readonly AnyDefinition[];
+  /** Only tests whose name contains it. */
+  readonly filter?: string | undefined;
+  readonly output: Output;
+  /** Measures how long tests take. */
+  readonly clock?: Clock;
+}
+
+/**
+ * `sojourn test`: runs the `tests:` of a configuration, each on virtual time, on an agent and in a store of its own; no network,
+ * no files. Resolves with the exit code: 0 all as expected, 1 something was not (or there was nothing to run), 78 the
+ * configuration is wrong.
+ */
+export async function testCommand({ filter, output, clock = realClock, ...options }: TestOptions): Promise<number> {
+  const { wanted, problems } = await loadConfig(options);
+  // What a rejected file defines is missing from the rest: what the graph lacks then is no news.
+  const wrong = problems.length > 0 ? problems : [...checkPlan(wanted, options.definitions), ...testProblems(wanted.tests)];
+  if (wrong.length > 0) {
+    for (const problem of wrong) output.error(problemText(problem));
+    output.error(`${wrong.length} ${wrong.length === 1 ? "problem" : "problems"}: no test was run`);
+    return EXIT.config;
+  }
+  const tests = wanted.tests.filter(({ name }) => filter === undefined || name.includes(filter));
+  if (tests.length === 0) {
+    output.error(wanted.tests.length === 0 ? "there are no tests: the configuration has none under `tests:`" : `no test has "${filter}" in its name; there are ${wanted.tests.length}`);
+    return EXIT.failed;
+  }
+  let failures = 0;
+  for (const test of tests) {
+    const begin = clock.monotonicMs();
+    const failure = await runTest(test, wanted, options.definitions);
+    const took = Math.round(clock.monotonicMs() - begin);
+    output.out(`${failure === undefined ? "ok    " : "not ok"}  ${printable(test.name)} (${took} ms)`);
+    if (failure === undefined) continue;
+    failures++;
+    for (const line of failureLines(failure)) output.out(`        ${line}`);
+  }
+  output.out(`${tests.length} ${tests.length === 1 ? "test" : "tests"}: ${failures === 0 ? "all ok" : `${tests.length - failures} ok, ${failures} not ok`}`);
+  return failures === 0 ? EXIT.ok : EXIT.failed;
+}
+
+function failureLines({ problem, lines, notes }: Failure): string[] {
+  const hidden = notes.length - NOTES_SHOWN_MAX;
+  return [
+    printable(problemText(problem)),
+    ...lines.map((line) => `  ${printable(line)}`),
+    ...(notes.length === 0 ? [] : ["meanwhile:"]),
+    ...notes.slice(0, NOTES_SHOWN_MAX).map((note) => `  ${note}`),
+    ...(hidden > 0 ? [`  … and ${hidden} more`] : []),
+  ];
+}

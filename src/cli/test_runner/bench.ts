@@ -1,0 +1,146 @@
+import type { Wanted } from "../../config/model.ts";
+import type { MetricStore } from "../../metrics/store.ts";
+import type { Agent } from "../../pipeline/agent.ts";
+import type { Alert } from "../../sdk/alert.ts";
+import { sleepOn, type Clock } from "../../sdk/clock.ts";
+import type { AnyDefinition } from "../../sdk/component.ts";
+import type { Observation } from "../../sdk/observation.ts";
+import { virtualClock } from "../../sdk/virtual_clock.ts";
+import { memoryStore } from "../../storage/memory_store.ts";
+import { assemble } from "../assemble.ts";
+import { createNotes, notingLog } from "./notes.ts";
+import { standIns } from "./stand_ins.ts";
+
+/** A test fires at most this many timers: about five simulated years of a rule that is looked at every 15 s … */
+const FIRED_MAX = 20_000_000;
+/** … and waits this many turns of the event loop for what a timer set off. */
+const TURNS_MAX = 1_000;
+/** Later than this, RFC 3339 has no name for it. */
+export const LAST_MS = Date.UTC(9999, 11, 31);
+
+/** An alert that began to fire or was resolved. */
+export interface Change {
+  readonly at: number;
+  readonly alert: Alert;
+}
+
+/** One agent on virtual time, with a store of its own: receivers read nothing, exporters reach nobody. */
+export interface Bench {
+  now(): number;
+  /** The observation enters as that receiver would emit it. Resolves once it is committed and all it set off is done. */
+  send(receiver: string, observation: Observation): Promise<void>;
+  /** Time passes: deadlines fire in order, each settled before the next. Rejects beyond the year 9999. */
+  advanceTo(atMs: number): Promise<void>;
+  /** The process dies, with all that is not committed; `downMs` later another one starts on the same store. */
+  restart(downMs: number): Promise<void>;
+  /** Alerts that changed since the last call, in order. */
+  takeChanges(): readonly Change[];
+  readonly agent: Agent;
+  readonly metrics: MetricStore;
+  /** What components complained of. */
+  readonly notes: readonly string[];
+  /** Nothing of it runs any more. */
+  end(): Promise<void>;
+}
+
+/** A process: when it dies, so do its timers and its log. */
+interface Life {
+  readonly agent: Agent;
+  readonly metrics: MetricStore;
+  alive: boolean;
+}
+
+/** Starts an agent. Rejects (`PlanError`) when the configuration cannot be run. */
+export async function startBench(wanted: Wanted, definitions: readonly AnyDefinition[], startMs: number): Promise<Bench> {
+  const clock = virtualClock(startMs);
+  const store = memoryStore();
+  const notes = createNotes();
+  const components = standIns(definitions, notes);
+  let changes: Change[] = [];
+  let fired = 0;
+
+  function begin(): Life {
+    const timers = mortal(clock, () => life.alive);
+    const log = notingLog({ lines: [], add: (component, message) => void (life.alive && notes.add(component, message)) });
+    const observeAlert = (alert: Alert): void => void (life.alive && changes.push({ at: clock.now(), alert }));
+    const parts = assemble({ definitions: components, clock: timers, store, log, service: wanted.service, observeAlert });
+    const life: Life = { ...parts, alive: true };
+    return life;
+  }
+
+  let life = begin();
+
+  async function settle(): Promise<void> {
+    if (++fired > FIRED_MAX) throw new Error(`more than ${FIRED_MAX.toLocaleString("en")} timers fired: less time should pass`);
+    // Nothing in here waits for the outside, so a tick is enough: it comes after all promises that can settle have. It costs
+    // a quarter of a turn of the event loop, and a simulated month has 350,000 of them.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    for (let turn = 0; turn < TURNS_MAX && !life.agent.services.outbox.idle; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
+  }
+
+  async function start(): Promise<void> {
+    await life.agent.start(wanted);
+    await clock.advanceTo(clock.now(), settle);
+  }
+
+  async function die(): Promise<void> {
+    const { graph } = life.agent;
+    life.alive = false;
+    store.crash();
+    // A process that dies takes its handles along. What waits for a dead clock waits for ever.
+    for (const { component } of graph.instances.values()) component.stop?.().catch(() => {});
+    await new Promise<void>((resolve) => void setImmediate(resolve));
+  }
+
+  await start();
+  return {
+    now: () => clock.now(),
+    async send(receiver, observation) {
+      let outcome: { readonly error: unknown } | undefined;
+      life.agent.emit(receiver, [observation]).then(() => (outcome = { error: undefined }), (error: unknown) => (outcome = { error }));
+      await clock.advanceTo(clock.now(), settle);
+      if (outcome === undefined) throw new Error("was not committed");
+      if (outcome.error !== undefined) throw outcome.error;
+    },
+    async advanceTo(atMs) {
+      if (atMs > LAST_MS) throw new Error("time would pass beyond the year 9999");
+      await clock.advanceTo(atMs, settle);
+    },
+    async restart(downMs) {
+      if (clock.now() + downMs > LAST_MS) throw new Error("time would pass beyond the year 9999");
+      await die();
+      clock.jump(downMs);
+      life = begin();
+      await start();
+    },
+    takeChanges() {
+      const taken = changes;
+      changes = [];
+      return taken;
+    },
+    get agent() {
+      return life.agent;
+    },
+    get metrics() {
+      return life.metrics;
+    },
+    get notes() {
+      return notes.lines;
+    },
+    end: die,
+  };
+}
+
+/** A clock whose timers fire only while `alive`. */
+function mortal(clock: Clock, alive: () => boolean): Clock {
+  const made: Clock = {
+    now: () => clock.now(),
+    monotonicMs: () => clock.monotonicMs(),
+    random: () => clock.random(),
+    at: (atMs, run) => clock.at(atMs, () => {
+      if (alive()) run();
+    }),
+    sleep: (ms, signal) => sleepOn(made, ms, signal),
+  };
+  return made;
+}
