@@ -1,0 +1,46 @@
+import type { Json } from "../../src/sdk/observation.ts";
+
+/** Where a configuration may reach. */
+export interface Surroundings {
+  /** `http://127.0.0.1:port`: nobody listens there, or somebody who must not be trusted. */
+  readonly origin: string;
+  /** A folder that may be written. */
+  readonly folder: string;
+}
+
+/** Stands in for every secret. As long as a PagerDuty key, since nothing shorter is one. */
+export const SECRET = "PlantedSecret0123456789abcdefghi";
+
+const url = (origin: string): URL => new URL(origin);
+
+/**
+ * Configurations that can be started anywhere: no fixed port, nothing beyond this machine. Together they give every secret
+ * of the component's schema; the conformance test says which one is missing.
+ */
+export const safeConfigs: Readonly<Record<string, (at: Surroundings) => readonly Json[]>> = {
+  "receiver http_poll": ({ origin }) => [
+    { url: `${origin}/orders?key=${SECRET}`, interval: "1s", headers: { "x-api-key": SECRET }, auth: { basic: { username: "u", password: SECRET } }, each: "body.orders" },
+    { urls: [`http://user:${SECRET}@${url(origin).host}/a`, `${origin}/b`], interval: "1s", timeout: "1s" },
+    { url: `${origin}/orders`, interval: "1s", method: "POST", body: "{}", auth: { bearer: { token: SECRET } } },
+  ],
+  "receiver log_tail": ({ folder }) => [{ include: [`${folder}/*.log`], start_at: "beginning" }],
+  "receiver webhook": () => [
+    { listen: "127.0.0.1:0", path: "/hook", signature: { scheme: "hmac", header: "x-signature", secrets: [SECRET] } },
+    { listen: "127.0.0.1:0", path: "/hook", signature: { scheme: "stripe", secrets: [SECRET, `${SECRET}2`] } },
+    { listen: "127.0.0.1:0", path: "/open" },
+  ],
+  "processor filter": () => [{ keep: "body.id != 'o0'" }],
+  "processor metrics": () => [{ metrics: [{ name: "orders_seen_total", type: "counter" }, { name: "order_amount", type: "histogram", value: "body.amount", durable: false }] }],
+  "processor parse": () => [{ format: "json" }],
+  "processor threshold": () => [{ rules: [{ alert: "OrderTooLarge", expr: "self.amount > 10" }] }],
+  "processor track": () => [{ type: "order", id: "body.id", state: "body.status", states: { failed: { alert: true } } }],
+  "processor transform": () => [{ set: { "body.seen": "true" } }],
+  "exporter console": () => [{ format: "json" }],
+  "exporter otlp": ({ origin }) => [
+    { endpoint: origin, headers: { "x-api-key": SECRET }, interval: "1s", timeout: "1s" },
+    { metrics_endpoint: `http://user:${SECRET}@${url(origin).host}/v1/metrics?key=${SECRET}`, encoding: "json", compression: "none", headers: { authorization: `Bearer ${SECRET}` }, interval: "1s" },
+  ],
+  "exporter pagerduty": ({ origin }) => [{ routing_key: SECRET, url: `${origin}/v2/enqueue` }],
+  "exporter prometheus": () => [{ listen: "127.0.0.1:0" }],
+  "exporter slack": ({ origin }) => [{ webhook_url: `${origin}/services/T0/B0/${SECRET}` }],
+};
