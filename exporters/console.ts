@@ -1,3 +1,4 @@
+import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
 import type { Alert } from "../src/sdk/alert.ts";
 import { cut, jsonLine, printable, resourceText, summaryText, timeText, valueText } from "../src/sdk/alert_text.ts";
@@ -10,12 +11,24 @@ const BODY_LENGTH_MAX = 1_000;
 // Whoever read the output is gone and does not come back.
 const GONE = new Set(["EPIPE", "ERR_STREAM_DESTROYED", "ERR_STREAM_WRITE_AFTER_END"]);
 const guarded = new WeakSet<Writable>();
+/** By stream: settled once it has taken what was written last. */
+const taken = new WeakMap<Writable, Promise<void>>();
 
 /**
  * Prints alerts: a line each, with FIRING or RESOLVED, for people or as JSON for machines; on request, observations too.
  * Characters that a terminal would obey are printed as escapes.
  */
-export const console = consoleTo(() => process.stdout);
+export const console = consoleTo(standardOutput);
+
+let opened: Writable | undefined;
+
+/**
+ * Standard output, written by threads of the pool: `process.stdout` writes to a pipe synchronously, and a reader that
+ * takes nothing would stop the whole agent.
+ */
+function standardOutput(): Writable {
+  return (opened ??= createWriteStream("", { fd: 1, autoClose: false }));
+}
 
 /** The same, printing elsewhere. */
 export function consoleTo(output: () => Writable) {
@@ -55,16 +68,27 @@ function write(stream: Writable, text: string, signal: AbortSignal): Promise<voi
     stream.on("error", () => {});
     guarded.add(stream);
   }
+  const before = taken.get(stream) ?? Promise.resolve();
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    // A stream that has failed and stays so would keep the text and never call back.
-    if (stream.errored !== null) return reject(unwritable(stream.errored));
     const onAbort = (): void => reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
-    stream.write(text, (error) => {
+    const done = (error: Error | undefined): void => {
       signal.removeEventListener("abort", onAbort);
-      if (error === null || error === undefined) resolve();
-      else reject(unwritable(error));
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    // What a reader does not take is not written again and again: an attempt waits for the one before.
+    void before.then(() => {
+      if (signal.aborted) return;
+      // A stream that has failed and stays so would keep the text and never call back.
+      if (stream.errored !== null) return done(unwritable(stream.errored));
+      taken.set(stream, new Promise((settle) => {
+        stream.write(text, (error) => {
+          settle();
+          done(error === null || error === undefined ? undefined : unwritable(error));
+        });
+      }));
     });
   });
 }

@@ -28,6 +28,7 @@ export class Truth {
   readonly moves = new Map<string, number>();
   readonly #random: () => number;
   readonly #prefix: string;
+  readonly #movable: Order[] = [];
   #made = 0;
 
   constructor(prefix: string, random: () => number) {
@@ -37,17 +38,20 @@ export class Truth {
 
   /** Makes an order, or moves one; the caller tells the agent. */
   step(): { order: Order; from: string | undefined } {
-    const movable = [...this.orders.values()].filter(({ state }) => NEXT[state]!.length > 0);
+    const movable = this.#movable;
     if (movable.length === 0 || this.#random() < 0.3) {
       const order: Order = { id: `${this.#prefix}-${++this.#made}`, state: "created", sequence: 1, failures: 0 };
       this.orders.set(order.id, order);
+      movable.push(order);
       return { order, from: undefined };
     }
-    const order = movable[Math.floor(this.#random() * movable.length)]!;
+    const place = Math.floor(this.#random() * movable.length);
+    const order = movable[place]!;
     const from = order.state;
     const next = NEXT[from]!;
     order.state = next[Math.floor(this.#random() * next.length)]!;
     order.sequence++;
+    if (NEXT[order.state]!.length === 0) movable.splice(place, 1);
     if (order.state === "failed") order.failures++;
     const key = `${from}>${order.state}`;
     this.moves.set(key, (this.moves.get(key) ?? 0) + 1);

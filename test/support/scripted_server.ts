@@ -21,6 +21,8 @@ export interface ScriptedServer {
   readonly origin: string;
   /** The next requests fail so, one each, in order. */
   failNext(...failures: Failure[]): void;
+  /** Failures that have not come up yet are forgotten. */
+  heal(): void;
   /** Requests so far, failed ones too. */
   readonly requests: number;
   close(): Promise<void>;
@@ -56,6 +58,7 @@ export async function scriptedServer(answer: (request: IncomingMessage, body: Bu
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     failNext: (...more) => void failures.push(...more),
+    heal: () => void (failures.length = 0),
     get requests() {
       return requests;
     },
