@@ -203,7 +203,7 @@ function wiredMonitor(expansion: Expansion): Wired {
 
 function readTests(
   validator: Validator, tree: Tree | undefined, components: ReadonlyMap<string, Defined>, pipelines: ReadonlyMap<string, Wired>,
-  definitions: readonly AnyDefinition[], issues: Issue[],
+  definitions: readonly AnyDefinition[], issues: Issues,
 ): TestCase[] {
   if (tree?.kind !== "list") return [];
   const wired = [...pipelines.values()].map(({ name, uses }) => ({ name, receivers: uses.receiver.map(({ id }) => id) }));
@@ -217,8 +217,8 @@ function readTests(
       if (to === undefined || components.has(keyOf("receiver", to))) return;
       const here = locate(item, `/steps/${i}/send/to`);
       const meant = receiversNamed(to, wired);
-      if (meant.length > 1) issues.push({ ...here, message: ambiguous(to, meant) });
-      if (meant.length === 0) issues.push({ ...here, message: describeMissing(definitions, components, "receiver", to), missing: keyOf("receiver", to) });
+      if (meant.length > 1) issues.add(here, ambiguous(to, meant));
+      if (meant.length === 0) issues.add(here, () => describeMissing(definitions, components, "receiver", to), keyOf("receiver", to));
     });
     return [{ name: test.name, file: item.place.file, steps: test.steps, locate: (pointer) => locate(item, pointer) }];
   });

@@ -42,11 +42,20 @@ export function interpolate(tree: Tree, sources: Sources, problems: Problem[]): 
     return to;
   };
   function replaced(from: Tree): Tree {
-    if (from.kind === "list") return { ...from, items: from.items.map(visit) };
+    // What has nothing to replace stays the same object: results of checking it are kept by identity.
+    if (from.kind === "list") {
+      const items = from.items.map(visit);
+      return items.every((item, i) => item === from.items[i]) ? from : { ...from, items };
+    }
     if (from.kind === "map") {
       const entries = new Map<string, Entry>();
-      for (const [key, entry] of from.entries) entries.set(key, { place: entry.place, value: visit(entry.value) });
-      return { ...from, entries };
+      let same = true;
+      for (const [key, entry] of from.entries) {
+        const value = visit(entry.value);
+        same &&= value === entry.value;
+        entries.set(key, { place: entry.place, value });
+      }
+      return same ? from : { ...from, entries };
     }
     return typeof from.value === "string" && from.value.includes("$") ? text(from, from.value) : from;
   }

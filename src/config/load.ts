@@ -1,7 +1,8 @@
 import type { AnyDefinition } from "../sdk/component.ts";
 import type { ComponentConfig, Problem, RejectedFile, ServiceConfig, Wanted } from "./model.ts";
 import { canonical, sha256 } from "./fingerprint.ts";
-import { evaluate, type Evaluation, type Evaluator, type Issue } from "./evaluate.ts";
+import { evaluate, type Evaluation, type Evaluator } from "./evaluate.ts";
+import type { Issue } from "./issues.ts";
 import { readFiles, type Candidate, type FileCache } from "./candidates.ts";
 import { serviceConfig } from "./service.ts";
 import { mappingAt, mergeTrees, type Mapping, type Tree } from "./tree.ts";
@@ -72,6 +73,7 @@ export class ConfigLoader {
   #state: State = NOTHING;
   #candidates: readonly Candidate[] = [];
   #summary: string | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -79,7 +81,14 @@ export class ConfigLoader {
   }
 
   /** Reads everything anew. Never rejects for what files hold; what is wrong is in the result. */
-  async load(): Promise<Loaded> {
+  load(): Promise<Loaded> {
+    // One after the other: each builds on what the one before found good.
+    const turn = this.#turn.then(() => this.#load());
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #load(): Promise<Loaded> {
     const { sources, set = [], env } = this.#options;
     const known = [...this.#state.lastGood.keys()];
     const candidates = (await readFiles(sources, set, env, this.#cache, known)).map((candidate) => this.#checked(candidate));

@@ -1,5 +1,6 @@
 import type { AnyDefinition } from "../sdk/component.ts";
-import type { Place, Problem } from "./model.ts";
+import type { Issues } from "./issues.ts";
+import type { Place } from "./model.ts";
 import type { Schema } from "./schema_walk.ts";
 import { suggestion } from "./suggest.ts";
 import { isNull, mappingAt, scalarAt, type Entry, type Mapping, type Tree } from "./tree.ts";
@@ -39,10 +40,10 @@ export const monitorKeys = OWN_KEYS;
  * in it is named after the monitor (`http_poll/order`, `track/order`; `http_poll/order#2` is a second one of its type)
  * and points at the monitor's own lines.
  */
-export function expandMonitor(name: string, at: Place, tree: Tree, definitions: readonly AnyDefinition[], problems: Problem[]): Expansion | undefined {
+export function expandMonitor(name: string, at: Place, tree: Tree, definitions: readonly AnyDefinition[], issues: Issues): Expansion | undefined {
   const { path } = tree;
   const here = { place: at, path };
-  const wrong = (where: { place: Place; path: string }, message: string): void => void problems.push({ ...where, message });
+  const wrong = (where: { place: Place; path: string }, message: string | (() => string)): void => issues.add(where, message);
   if (!isName(name)) wrong(here, "a monitor's name is the type of its resources; allowed: letters, digits, _ - and . (at most 100)");
   if (tree.kind !== "map") {
     wrong(here, "must be a map with from, id and whatever else it needs");
@@ -51,8 +52,8 @@ export function expandMonitor(name: string, at: Place, tree: Tree, definitions: 
   const known = [...Object.keys(OWN_KEYS), ...trackKeys(definitions)];
   for (const [key, entry] of tree.entries) {
     if (known.includes(key)) continue;
-    const help = key === "type" ? "the monitor's name is the type" : suggestion(key, known);
-    wrong({ place: entry.place, path: entry.value.path }, `is not known here; ${help}`);
+    const help = (): string => (key === "type" ? "the monitor's name is the type" : suggestion(key, known));
+    wrong({ place: entry.place, path: entry.value.path }, () => `is not known here; ${help()}`);
   }
   const part = (key: string): Tree | undefined => tree.entries.get(key)?.value;
   const nameOf = (type: string, ordinal: number): string => `${type}/${name}${ordinal === 1 ? "" : `#${ordinal}`}`;
@@ -61,7 +62,7 @@ export function expandMonitor(name: string, at: Place, tree: Tree, definitions: 
   const track = new Map<string, Entry>([["type", { place: at, value: scalarAt(isName(name) ? name : "unnamed", here) }]]);
   for (const [key, entry] of tree.entries) if (!Object.hasOwn(OWN_KEYS, key) && key !== "type" && known.includes(key)) track.set(key, entry);
   const processors: Use[] = [
-    ...readUses(part("processors"), "processor", true, (type, ordinal) => `${type}/${name}#${ordinal}`, problems),
+    ...readUses(part("processors"), "processor", true, (type, ordinal) => `${type}/${name}#${ordinal}`, issues),
     { id: `track/${name}`, ...here, inline: mappingAt(track, here) },
   ];
   const rules = tree.entries.get("rules");
@@ -73,8 +74,8 @@ export function expandMonitor(name: string, at: Place, tree: Tree, definitions: 
     name,
     ...here,
     tree,
-    receivers: readUses(part("from"), "receiver", true, nameOf, problems),
+    receivers: readUses(part("from"), "receiver", true, nameOf, issues),
     processors,
-    exporters: readUses(part("notify"), "exporter", true, nameOf, problems),
+    exporters: readUses(part("notify"), "exporter", true, nameOf, issues),
   };
 }

@@ -8,7 +8,8 @@ const SECRET_KEY = /authorization|cookie|token|secret|passw|passphrase|api[-_]?k
 // Names of things that lead to a secret without being one.
 const HARMLESS_KEY = /(?:_file|_path|_url|_name|_ttl|_max)$/i;
 const HARMLESS_HEADER = /^(?:accept(?:-.*)?|content-type|content-encoding|user-agent)$/i;
-const URL_IN_TEXT = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s"'<>]*)/gi;
+// The scheme's length is bounded, or a long text without a URL would take quadratic time.
+const URL_IN_TEXT = /\b([a-z][a-z0-9+.-]{0,30}:\/\/)([^\s"'<>]*)/gi;
 
 /** Text for people: credentials and query values of URLs masked. */
 export function redactText(text: string, secrets: readonly Span[] = []): string {
@@ -18,10 +19,20 @@ export function redactText(text: string, secrets: readonly Span[] = []): string 
     const end = rest.search(/[/?#]/);
     const authority = end === -1 ? rest : rest.slice(0, end);
     const at = authority.lastIndexOf("@");
-    const after = end === -1 ? "" : rest.slice(end);
-    const masked = after.replace(/([?&#][^=&#]*=)[^&#]*/g, `$1${REDACTED}`);
-    return `${scheme}${at === -1 ? authority : `${REDACTED}${authority.slice(at)}`}${masked}`;
+    return `${scheme}${at === -1 ? authority : `${REDACTED}${authority.slice(at)}`}${end === -1 ? "" : maskedQuery(rest.slice(end))}`;
   });
+}
+
+/** Path as it is; of query and fragment only the names. */
+function maskedQuery(text: string): string {
+  const start = text.search(/[?#]/);
+  if (start === -1) return text;
+  const parts = text.slice(start).split(/([?&#])/).map((part) => {
+    if (part === "" || /^[?&#]$/.test(part)) return part;
+    const equals = part.indexOf("=");
+    return equals === -1 ? REDACTED : `${part.slice(0, equals + 1)}${REDACTED}`;
+  });
+  return text.slice(0, start) + parts.join("");
 }
 
 /**

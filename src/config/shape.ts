@@ -1,3 +1,4 @@
+import { Issues } from "./issues.ts";
 import type { Problem } from "./model.ts";
 import { suggestion } from "./suggest.ts";
 import { isNull, type Mapping, type Tree } from "./tree.ts";
@@ -7,24 +8,24 @@ const KEYS = ["version", ...SECTIONS, "tests"];
 
 /** What can be said of one file by itself: its top-level keys, and that its sections are maps. */
 export function shapeProblems(tree: Tree): { readonly tree: Mapping | undefined; readonly problems: readonly Problem[] } {
-  const problems: Problem[] = [];
+  const issues = new Issues();
   if (tree.kind !== "map") {
     return { tree: undefined, problems: [{ place: tree.place, path: "", message: `must be a map; allowed: ${KEYS.join(", ")}` }] };
   }
   const mapped = (value: Tree, place: Problem["place"]): void => {
-    if (value.kind !== "map" && !isNull(value)) problems.push({ place, path: value.path, message: "must be a map" });
+    if (value.kind !== "map" && !isNull(value)) issues.add({ place, path: value.path }, "must be a map");
   };
   for (const [key, { place, value }] of tree.entries) {
-    if (!KEYS.includes(key)) problems.push({ place, path: value.path, message: `is not known here; ${topHelp(key)}` });
-    else if (key === "version" && (value.kind !== "scalar" || value.value !== 1)) problems.push({ place: value.place, path: "version", message: "must be 1" });
-    else if (key === "tests" && value.kind !== "list" && !isNull(value)) problems.push({ place, path: "tests", message: "must be a list" });
+    if (!KEYS.includes(key)) issues.add({ place, path: value.path }, () => `is not known here; ${topHelp(key)}`);
+    else if (key === "version" && (value.kind !== "scalar" || value.value !== 1)) issues.add({ place: value.place, path: "version" }, "must be 1");
+    else if (key === "tests" && value.kind !== "list" && !isNull(value)) issues.add({ place, path: "tests" }, "must be a list");
     else if (SECTIONS.includes(key)) mapped(value, place);
     if (key === "service" && value.kind === "map") {
       const pipelines = value.entries.get("pipelines");
       if (pipelines !== undefined) mapped(pipelines.value, pipelines.place);
     }
   }
-  return { tree, problems };
+  return { tree, problems: issues.list };
 }
 
 function topHelp(key: string): string {

@@ -16,12 +16,16 @@ function distance(a: string, b: string): number {
 
 const folded = (word: string): string => word.toLowerCase().replace(/[^a-z0-9]/g, "");
 
+const WORDS_MAX = 1_000;
+
 /** The word that was probably meant, if one is close enough. */
 export function closest(word: string, words: Iterable<string>): string | undefined {
   if (word.length > 64) return undefined;
   let best: string | undefined;
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let left = WORDS_MAX;
   for (const candidate of words) {
+    if (left-- === 0) break;
     if (candidate.length > 64) continue;
     const edits = folded(candidate) === folded(word) ? 0 : distance(word.toLowerCase(), candidate.toLowerCase());
     if (edits < least) [best, least] = [candidate, edits];

@@ -1,4 +1,5 @@
-import type { ComponentKind, Place, Problem } from "./model.ts";
+import type { Issues } from "./issues.ts";
+import type { ComponentKind, Place } from "./model.ts";
 import { isNull, mappingAt, type Tree } from "./tree.ts";
 
 /** A component that a pipeline or monitor names or holds. */
@@ -40,16 +41,17 @@ export function readUses(
   kind: ComponentKind,
   loose: boolean,
   nameOf: (type: string, ordinal: number) => string,
-  problems: Problem[],
+  issues: Issues,
 ): Use[] {
   if (tree === undefined || isNull(tree)) return [];
   const uses: Use[] = [];
   const ordinals = new Map<string, number>();
-  const wrong = (at: { place: Place; path: string }, message: string): void => void problems.push({ place: at.place, path: at.path, message });
+  const ids = new Set<string>();
+  const wrong = (at: { place: Place; path: string }, message: string): void => issues.add(at, message);
 
   function add(item: Tree): void {
     if (item.kind === "scalar" && typeof item.value === "string") {
-      if (uses.some((use) => use.id === item.value)) wrong(item, `lists ${kind} ${item.value} twice`);
+      if (ids.size === ids.add(item.value).size) wrong(item, `lists ${kind} ${item.value.slice(0, 200)} twice`);
       else uses.push({ id: item.value, place: item.place, path: item.path, inline: undefined });
     } else if (item.kind === "map") {
       if (item.entries.size !== 1 && !loose) return wrong(item, `must be one ${kind}: an id, or a map with one key, its type`);

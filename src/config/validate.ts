@@ -1,4 +1,5 @@
 import type { Json } from "../sdk/observation.ts";
+import { ISSUES_PER_FILE_MAX } from "./issues.ts";
 import type { Place, Problem } from "./model.ts";
 import { isSecret, redactJson, redactText } from "./redact.ts";
 import { below, flatten, withDefaults, type Schema } from "./schema_walk.ts";
@@ -17,7 +18,8 @@ export interface Validated {
 export function validate(validator: Validator, root: Schema, written: Tree): Validated {
   const tree = converted(root, [root], written);
   const plain = toJson(tree);
-  const findings = validator.check(root, plain);
+  // Wording each takes time: see Issues.
+  const findings = validator.check(root, plain).slice(0, ISSUES_PER_FILE_MAX + 1);
   const problems = findings.map((finding) => problemOf(root, tree, finding));
   if (problems.length > 0) return { value: plain, redacted: null, problems: unique(problems) };
   const value = withDefaults(root, root, plain, validator.accepts);

