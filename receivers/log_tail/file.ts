@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import type { ObservationFields } from "../../src/sdk/observation.ts";
-import { HEADER_BYTES, headerOf, NO_HEADER, type FilePosition, type Header } from "./position.ts";
+import { HEADER_BYTES, headerOf, NO_HEADER, type FilePosition, type Former, type Header } from "./position.ts";
 import type { Assembler } from "./records.ts";
 import { identityOf } from "./walk.ts";
 
@@ -10,6 +10,7 @@ const BACKWARDS_BYTES = 64 * 1_024;
 /** A file that is read, by its identity: names come and go. */
 export interface TailedFile {
   readonly identity: string;
+  readonly born: string;
   /** A name that leads to it, or the last one that did. */
   path: string;
   /** Undefined while it is closed because others need the handle. */
@@ -41,12 +42,21 @@ export interface TailedFile {
   after: TailedFile | undefined;
   /** `after` was told to look for its end once more, after this file had content. */
   draining: boolean;
+  /** The last bytes before `cursor`. */
+  tail: Buffer;
+  /** What was read of it before it was truncated, the latest first. */
+  formers: readonly Former[];
+  /** Nothing was read of it yet: it may be a copy. */
+  fresh: boolean;
+  /** The file that this one is a copy of so far: nothing is read. */
+  copyOf: TailedFile | undefined;
   saved: FilePosition;
 }
 
 export interface Opened {
   readonly handle: FileHandle;
   readonly identity: string;
+  readonly born: string;
   readonly size: number;
   readonly mtimeMs: number;
 }
@@ -57,7 +67,7 @@ export async function openRegular(path: string): Promise<Opened> {
   try {
     const stats = await handle.stat({ bigint: true });
     if (!stats.isFile()) throw new Error(`${path} is not a regular file`);
-    return { handle, identity: identityOf(stats), size: Number(stats.size), mtimeMs: Number(stats.mtimeMs) };
+    return { handle, identity: identityOf(stats), born: String(stats.birthtimeNs), size: Number(stats.size), mtimeMs: Number(stats.mtimeMs) };
   } catch (error) {
     await handle.close();
     throw error;
@@ -91,6 +101,7 @@ export function tailedFile(opened: Opened, path: string, cursor: number, headerB
   const header = headerOf(headerBytes);
   return {
     identity: opened.identity,
+    born: opened.born,
     path,
     handle: opened.handle,
     size: opened.size,
@@ -108,25 +119,33 @@ export function tailedFile(opened: Opened, path: string, cursor: number, headerB
     renamed: false,
     after: undefined,
     draining: false,
-    saved: { path, identity: opened.identity, header, offset: cursor },
+    tail: Buffer.alloc(0),
+    formers: [],
+    fresh: cursor === 0,
+    copyOf: undefined,
+    saved: { path, identity: opened.identity, header, offset: cursor, ...(header.length === 0 ? { born: opened.born } : {}) },
   };
 }
 
 /** Brings `saved` up to date with what has been handed on. */
-export function save(file: TailedFile): void {
-  const { path, identity, header, cursor } = file;
+export function save(file: TailedFile, ahead = file.saved.ahead): void {
+  const { path, identity, header, cursor, formers } = file;
   // Before its first line there is no assembler: what was ahead still is.
-  const { offset, ahead } = file.assembler?.position(cursor) ?? { offset: cursor, ahead: file.saved.ahead };
-  file.saved = { path, identity, header, offset, ...(ahead === undefined ? {} : { ahead }) };
+  const reached = file.assembler?.position(cursor) ?? { offset: cursor, ahead };
+  file.saved = {
+    path, identity, header, offset: reached.offset,
+    ...(reached.ahead === undefined ? {} : { ahead: reached.ahead }),
+    ...(header.length === 0 ? { born: file.born } : {}),
+    ...(formers.length === 0 ? {} : { formers }),
+  };
 }
 
-/** Takes what the file begins with now; false when that is not what it began with. A short header grows with its file. */
-export async function checkHeader(file: TailedFile, handle: FileHandle): Promise<boolean> {
-  const now = await readHeader(handle);
+/** Takes what the file begins with; false when that is not what it began with. A short header grows with its file. */
+export function checkHeader(file: TailedFile, now: Buffer): boolean {
   const before = file.headerBytes;
   if (now.length < before.length || now.compare(before, 0, before.length, 0, before.length) !== 0) return false;
   if (now.length > before.length) {
-    file.headerBytes = now;
+    file.headerBytes = Buffer.from(now);
     file.header = headerOf(now);
   }
   return true;
@@ -140,6 +159,8 @@ export function beginAgain(file: TailedFile): void {
   file.headerBytes = Buffer.alloc(0);
   file.header = NO_HEADER;
   file.overlong = undefined;
+  file.tail = Buffer.alloc(0);
   file.work = true;
   file.saved = { path: file.path, identity: file.identity, header: NO_HEADER, offset: 0 };
+  save(file);
 }

@@ -2,9 +2,10 @@ import { stat } from "node:fs/promises";
 import type { ReceiverContext } from "../../src/sdk/component.ts";
 import { messageOf } from "../../src/sdk/errors.ts";
 import type { Json } from "../../src/sdk/observation.ts";
+import { isOneFamily } from "./copies.ts";
 import { endOfLines, hasHeader, openRegular, readHeader, save, tailedFile, type Opened, type TailedFile } from "./file.ts";
 import type { GlobPath } from "./glob.ts";
-import { HEADER_BYTES, parsePosition, type FilePosition } from "./position.ts";
+import { HEADER_BYTES, parsePosition, withFormer, type FilePosition } from "./position.ts";
 import { lagBytes } from "./telemetry.ts";
 import { findByIdentity, walk, type Found, type Walk } from "./walk.ts";
 
@@ -144,7 +145,9 @@ export function createFiles(context: ReceiverContext, options: FilesOptions): Fi
     }
     const opened = await tryOpen(path, saved.identity);
     if (opened === undefined) return undefined;
-    const same = opened.size >= saved.offset && (await hasHeader(opened.handle, saved.header));
+    // Without a header, under another name: it may well be another file that got the inode.
+    const doubtful = name === undefined && saved.header.length === 0 && (opened.born !== saved.born || !isOneFamily(path, saved.path));
+    const same = !doubtful && opened.size >= saved.offset && (await hasHeader(opened.handle, saved.header));
     if (!same && name === undefined) {
       await opened.handle.close();
       return undefined;
@@ -152,7 +155,8 @@ export function createFiles(context: ReceiverContext, options: FilesOptions): Fi
     if (!same) log.info({ path }, "the file has new content since it was read last: reading it from the beginning");
     const header = same ? await readHeader(opened.handle, Math.min(saved.header.length, HEADER_BYTES)) : Buffer.alloc(0);
     const file = tailedFile(opened, path, same ? saved.offset : 0, header, clock.monotonicMs());
-    if (same && saved.ahead !== undefined) file.saved = { ...file.saved, ahead: saved.ahead };
+    file.formers = same ? (saved.formers ?? []) : withFormer(saved.formers ?? [], saved);
+    save(file, same ? saved.ahead : undefined);
     file.renamed = path !== saved.path;
     if (name === undefined) gone(file);
     tracked.push(file);
@@ -279,7 +283,7 @@ export function createFiles(context: ReceiverContext, options: FilesOptions): Fi
     },
     all: () => tracked,
     waiting: () => waiting,
-    positions: () => [...tracked.map((file) => file.saved), ...[...remembered.values()].map(({ saved }) => saved)],
+    positions: () => [...tracked.filter((file) => file.copyOf === undefined).map((file) => file.saved), ...[...remembered.values()].map(({ saved }) => saved)],
     failed,
     fine(file) {
       if (readErrors.delete(file)) say();

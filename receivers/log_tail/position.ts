@@ -21,6 +21,22 @@ export interface FilePosition {
   readonly offset: number;
   /** Container streams of which more than `offset` was committed: up to where. */
   readonly ahead?: { readonly [stream: string]: number };
+  /** When it was made, in ns, as text: tells it from others while there is no header. Not on every file system. */
+  readonly born?: string;
+  /** What was read of it before it was truncated, the latest first: a copy of that may turn up yet. */
+  readonly formers?: readonly Former[];
+}
+
+/** Content that is no more: how it began, and how far it was read. */
+export interface Former {
+  readonly header: Header;
+  readonly offset: number;
+}
+
+const FORMERS_MAX = 4;
+
+export function withFormer(formers: readonly Former[], former: Former): readonly Former[] {
+  return former.header.length === 0 ? formers : [{ header: former.header, offset: former.offset }, ...formers].slice(0, FORMERS_MAX);
 }
 
 const VERSION = 1;
@@ -36,6 +52,13 @@ export function positionOf(files: readonly FilePosition[]): Json {
   return { version: VERSION, files: files as unknown as Json };
 }
 
+const isOffset = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function isHeader(value: Json | undefined): boolean {
+  const { length, hash: sum } = (value ?? {}) as Record<string, Json | undefined>;
+  return isOffset(length) && typeof sum === "string";
+}
+
 /** Reads a stored position. Throws when it is none, or a newer version's: it must not be overwritten then. */
 export function parsePosition(stored: Json): FilePosition[] {
   const { version, files } = (stored ?? {}) as { version?: Json; files?: Json };
@@ -43,11 +66,12 @@ export function parsePosition(stored: Json): FilePosition[] {
     throw new Error(`the stored position has version ${JSON.stringify(version)}, this program knows ${VERSION}`);
   }
   return files.map((file: Json, i) => {
-    const { path, identity, header, offset, ahead } = (file ?? {}) as Record<string, Json | undefined>;
-    const { length, hash: sum } = (header ?? {}) as Record<string, Json | undefined>;
+    const { path, identity, header, offset, ahead, formers } = (file ?? {}) as Record<string, Json | undefined>;
+    const texts = typeof path === "string" && typeof identity === "string";
     const offsets = Object.values((ahead ?? {}) as Record<string, Json>);
-    const texts = typeof path === "string" && typeof identity === "string" && typeof sum === "string";
-    if (!texts || ![length, offset, ...offsets].every((n) => Number.isSafeInteger(n) && (n as number) >= 0)) {
+    const before = (formers ?? []) as readonly { header?: Json; offset?: Json }[];
+    const headers = [header, ...before.map((one) => one.header)].every(isHeader);
+    if (!texts || !headers || ![offset, ...offsets, ...before.map((one) => one.offset)].every(isOffset)) {
       throw new Error(`the stored position is damaged at file ${i}`);
     }
     return file as unknown as FilePosition;

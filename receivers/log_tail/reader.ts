@@ -1,9 +1,14 @@
 import type { FileHandle } from "node:fs/promises";
-import { beginAgain, checkHeader, save, type TailedFile } from "./file.ts";
+import { checkHeader, readHeader, save, type TailedFile } from "./file.ts";
 import { eachLine, headOf, type OnLine } from "./lines.ts";
+import { HEADER_BYTES } from "./position.ts";
 
 /** Bytes read at once. Between 128 KiB and 4 MiB it makes no difference. */
 const CHUNK_BYTES = 256 * 1_024;
+/** Bytes decoded at once: V8 makes longer strings at three times the price. */
+const BLOCK_BYTES = 64 * 1_024;
+/** Bytes before the cursor that are remembered. */
+const TAIL_BYTES = 64;
 const NEWLINE = 10;
 const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
 
@@ -15,8 +20,8 @@ export interface ReaderParts {
   line(file: TailedFile, text: string, start: number, truncated: boolean): boolean;
   /** The batch is full: returns once there is room again. False when stopping. */
   full(): Promise<boolean>;
-  /** Ends what is assembled of a file whose content is gone. */
-  finish(file: TailedFile): void;
+  /** The content that was read is gone: the file begins again. */
+  truncated(file: TailedFile): Promise<void>;
   invalid(): void;
 }
 
@@ -40,11 +45,14 @@ export function createReader(parts: ReaderParts): Reader {
       return parts.line(file, text, at + start, truncated);
     };
     let from = at === 0 && buffer.subarray(0, BOM.length).equals(BOM) ? BOM.length : 0;
-    while (from < end) {
-      from = eachLine(buffer, from, end, { lineBytesMax, needStart }, onLine);
+    for (let full = false; from < end; ) {
+      if (full && !(await parts.full())) return false;
+      const to = endOfBlock(buffer, from, end);
+      from = eachLine(buffer, from, to, { lineBytesMax, needStart }, onLine);
+      full = from < to;
       file.cursor = at + from;
+      file.tail = Buffer.from(buffer.subarray(Math.max(0, from - TAIL_BYTES), from));
       save(file);
-      if (from < end && !(await parts.full())) return false;
     }
     if (end === 0 && buffer.length > lineBytesMax) {
       const { text, invalid } = headOf(buffer, lineBytesMax);
@@ -52,6 +60,12 @@ export function createReader(parts: ReaderParts): Reader {
       file.overlong = { text, scan: at + buffer.length };
     }
     return true;
+  }
+
+  function endOfBlock(buffer: Buffer, from: number, end: number): number {
+    if (end - from <= BLOCK_BYTES) return end;
+    const newline = buffer.lastIndexOf(NEWLINE, from + BLOCK_BYTES - 1);
+    return (newline >= from ? newline : buffer.indexOf(NEWLINE, from)) + 1;
   }
 
   /** Looks for the end of a line of which only the head is kept. */
@@ -62,6 +76,7 @@ export function createReader(parts: ReaderParts): Reader {
     parts.line(file, file.overlong!.text, file.cursor, true);
     file.overlong = undefined;
     file.cursor = at + newline + 1;
+    file.tail = Buffer.alloc(0);
     save(file);
   }
 
@@ -87,17 +102,16 @@ export function createReader(parts: ReaderParts): Reader {
       const handle = file.handle!;
       const at = file.overlong?.scan ?? file.cursor;
       const { bytes, more } = await read(file, handle, at);
-      // After the chunk: had the file been truncated before, its header would have changed as well.
-      const same = await checkHeader(file, handle);
+      // The header is that of the chunk, or read after it: had the file been truncated before, it would have changed.
+      const same = checkHeader(file, at === 0 ? bytes.subarray(0, HEADER_BYTES) : await readHeader(handle));
       const shrunk = at + bytes.length < file.seen;
       if (!same || shrunk) {
         // Truncated between the two reads: what was read is the end of the old content, and its only copy.
-        if (!shrunk && bytes.length > 0 && !(await isNew(handle, bytes, at))) {
+        if (!shrunk && at > 0 && bytes.length > 0 && !(await isNew(handle, bytes, at))) {
           if (file.overlong !== undefined) skip(file, bytes, at);
           else if (!(await take(file, bytes, at))) return;
         }
-        parts.finish(file);
-        beginAgain(file);
+        await parts.truncated(file);
         return;
       }
       file.seen = at + bytes.length;
@@ -123,6 +137,7 @@ export function createReader(parts: ReaderParts): Reader {
       file.overlong = undefined;
       const start = file.cursor;
       file.cursor = file.seen;
+      file.tail = Buffer.alloc(0);
       parts.line(file, text, start, truncated);
       save(file);
     },

@@ -1,6 +1,7 @@
 import type { ReceiverContext } from "../../src/sdk/component.ts";
 import { messageOf } from "../../src/sdk/errors.ts";
 import { observation, type Observation } from "../../src/sdk/observation.ts";
+import { compare, releaseCopies, truncated } from "./copies.ts";
 import { createDelivery } from "./delivery.ts";
 import { createFiles } from "./files.ts";
 import { save, type TailedFile } from "./file.ts";
@@ -108,7 +109,10 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
       return !isFull();
     },
     full: letGo,
-    finish: (file) => endRecords(file, true),
+    async truncated(file) {
+      endRecords(file, true);
+      await truncated(file, files.all());
+    },
     invalid: () => telemetry?.invalid.add(1),
   });
 
@@ -144,7 +148,12 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
         if (mustWait(file)) continue;
         if (isFull() && !(await letGo())) return;
         try {
-          await reader.step(file);
+          if (file.fresh || file.copyOf !== undefined) {
+            file.fresh = false;
+            await compare(file, files.all());
+          }
+          if (file.copyOf === undefined) await reader.step(file);
+          else file.work = false;
           files.fine(file);
         } catch (error) {
           await files.failed(file, error);
@@ -179,7 +188,7 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
 
   function lookCaughtUp(): void {
     if (toCatchUp === undefined) return;
-    for (const file of toCatchUp) if (!file.work && file.assembler?.waiting !== true) toCatchUp.delete(file);
+    for (const file of toCatchUp) if (!file.work && file.copyOf === undefined && file.assembler?.waiting !== true) toCatchUp.delete(file);
     if (toCatchUp.size > 0 || files.waiting() > 0) return;
     toCatchUp = undefined;
     void delivery.settled().then(() => (signal.aborted ? undefined : context.caughtUp()));
@@ -188,6 +197,7 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
   async function pass(): Promise<void> {
     await files.look();
     await readAll();
+    await releaseCopies(files.all(), clock.monotonicMs());
     if (signal.aborted) return;
     await tidy();
     if (!(await letGo())) return;

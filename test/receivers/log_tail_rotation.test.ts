@@ -202,7 +202,7 @@ test("a file of several names is read once", async () => {
   assert.deepEqual(tail.lines(), ["once"]);
 });
 
-for (const include of ["app.log"]) {
+for (const include of ["app.log", "app.log*"]) {
   test(`copytruncate neither loses nor repeats a line (include ${include})`, async () => {
     await using at = await place();
     const wanted = config(join(at.directory, include));
@@ -217,6 +217,58 @@ for (const include of ["app.log"]) {
     assert.deepEqual(tail.lines(), range(0, 110));
   });
 }
+
+test("a copy holds what was not read before the truncation, and only that is read of it", async () => {
+  await using at = await place();
+  const wanted = config(join(at.directory, "app.log*"));
+  await writeFile(at.path, text(range(0, 100)));
+  await using tail = await tailing(wanted);
+  await appendFile(at.path, text(range(100, 105)));
+  await copyFile(at.path, at.old);
+  await truncate(at.path, 0);
+  await appendFile(at.path, text(range(105, 110)));
+  await tail.pass(20_000);
+  assert.deepEqual(tail.lines(), range(0, 110));
+});
+
+test("copytruncate while the agent was down neither loses nor repeats a line", async () => {
+  await using at = await place();
+  const wanted = config(join(at.directory, "app.log*"));
+  await writeFile(at.path, text(range(0, 100)));
+  const before = await tailing(wanted);
+  await before.stop();
+  await appendFile(at.path, text(range(100, 105)));
+  await copyFile(at.path, at.old);
+  await truncate(at.path, 0);
+  await appendFile(at.path, text(range(105, 110)));
+  await using tail = await tailing(wanted, before.position());
+  await tail.pass(20_000);
+  assert.deepEqual((tail.lines() as string[]).sort(), range(100, 110).sort());
+  await tail.stop();
+  await using again = await tailing(wanted, tail.position());
+  await again.pass(20_000);
+  assert.deepEqual(again.lines(), []);
+});
+
+test("a file that begins like one with a similar name is no copy: all of it is read", async () => {
+  await using at = await place();
+  await writeFile(at.path, text(["id,status", ...range(0, 50)]));
+  await using tail = await tailing(config(join(at.directory, "app*.log")));
+  await writeFile(join(at.directory, "app-eu.log"), text(["id,status"]));
+  await tail.pass();
+  assert.equal(tail.lines().length, 52);
+  // By its name this one could be a copy that is being made.
+  const numbered = join(at.directory, "app-2.log");
+  await writeFile(numbered, text(["id,status"]));
+  await tail.pass();
+  assert.equal(tail.lines().length, 52);
+  await appendFile(numbered, text(range(50, 100)));
+  await tail.pass();
+  assert.deepEqual(tail.lines().slice(52), ["id,status", ...range(50, 100)]);
+  await writeFile(join(at.directory, "app-3.log"), text(["id,status"]));
+  await tail.pass(20_000);
+  assert.equal(tail.lines().length, 104);
+});
 
 test("a rotator that compresses and deletes is no matter", async () => {
   await using at = await place();
