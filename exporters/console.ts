@@ -5,6 +5,7 @@ import { cut, jsonLine, printable, resourceText, summaryText, timeText, valueTex
 import { defineExporter } from "../src/sdk/component.ts";
 import { formatDuration } from "../src/sdk/duration.ts";
 import { PermanentError } from "../src/sdk/errors.ts";
+import { sendingQueueSchema } from "../src/sdk/sending_queue.ts";
 import { wholeBody, type Batch, type Observation } from "../src/sdk/observation.ts";
 
 const BODY_LENGTH_MAX = 1_000;
@@ -42,6 +43,7 @@ export function consoleTo(output: () => Writable) {
       properties: {
         format: { type: "string", enum: ["pretty", "json"], default: "pretty", description: "pretty: for people. json: one object per line." },
         observations: { type: "boolean", default: false, description: "Print every observation, too." },
+        sending_queue: sendingQueueSchema,
       },
       examples: [{}, { format: "json", observations: true }],
     },
