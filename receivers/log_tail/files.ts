@@ -283,7 +283,7 @@ export function createFiles(context: ReceiverContext, options: FilesOptions): Fi
     },
     all: () => tracked,
     waiting: () => waiting,
-    positions: () => [...tracked.filter((file) => file.copyOf === undefined).map((file) => file.saved), ...[...remembered.values()].map(({ saved }) => saved)],
+    positions: () => [...tracked.map((file) => file.saved), ...[...remembered.values()].map(({ saved }) => saved)],
     failed,
     fine(file) {
       if (readErrors.delete(file)) say();
