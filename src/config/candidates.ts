@@ -5,7 +5,7 @@ import type { Problem } from "./model.ts";
 import { readInterpolated, readSource, type ReadFile } from "./read.ts";
 import { SET_FILE, setTree } from "./set.ts";
 import { shapeProblems } from "./shape.ts";
-import type { Mapping } from "./tree.ts";
+import type { Mapping, Tree } from "./tree.ts";
 import { parseYaml, type Parsed } from "./yaml.ts";
 
 /** A file as it is now: a tree that may be used, or what is wrong with it by itself. */
@@ -26,6 +26,8 @@ export interface Candidate {
 /** What was parsed before, so that an unchanged file is not parsed again. */
 export type FileCache = Map<string, { readonly hash: string; readonly parsed: Parsed }>;
 
+type Env = Readonly<Record<string, string | undefined>>;
+
 const keyOf = (layer: number, file: string): string => `${layer} ${file}`;
 
 /**
@@ -35,7 +37,7 @@ const keyOf = (layer: number, file: string): string => `${layer} ${file}`;
 export async function readFiles(
   sources: readonly string[],
   set: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
+  env: Env,
   cache: FileCache,
   known: readonly string[],
 ): Promise<Candidate[]> {
@@ -59,7 +61,9 @@ export async function readFiles(
   return candidates;
 }
 
-function candidateOf(read: ReadFile, layer: number, source: string, ofDirectory: boolean, env: Readonly<Record<string, string | undefined>>, cache: FileCache): Candidate {
+function candidateOf(
+  read: ReadFile, layer: number, source: string, ofDirectory: boolean, env: Env, cache: FileCache,
+): Candidate {
   const { file, bytes } = read;
   const key = keyOf(layer, file);
   const base = { key, layer, source, file, ofDirectory, tree: undefined };
@@ -73,14 +77,14 @@ function candidateOf(read: ReadFile, layer: number, source: string, ofDirectory:
   return "problems" in parsed ? { ...base, hash, problems: parsed.problems } : { ...base, hash, ...finished(parsed.tree, env) };
 }
 
-function setCandidate(set: readonly string[], layer: number, env: Readonly<Record<string, string | undefined>>): Candidate {
+function setCandidate(set: readonly string[], layer: number, env: Env): Candidate {
   const problems: Problem[] = [];
   const tree = setTree(set, problems);
   const base = { key: keyOf(layer, SET_FILE), layer, source: SET_FILE, file: SET_FILE, ofDirectory: false, hash: sha256(set.join("\n")) };
   return problems.length > 0 ? { ...base, tree: undefined, problems } : { ...base, ...finished(tree, env) };
 }
 
-function finished(parsed: Parameters<typeof interpolate>[0], env: Readonly<Record<string, string | undefined>>): Pick<Candidate, "tree" | "problems"> {
+function finished(parsed: Tree, env: Env): Pick<Candidate, "tree" | "problems"> {
   const problems: Problem[] = [];
   const shape = shapeProblems(interpolate(parsed, { env, file: readInterpolated }, problems));
   problems.push(...shape.problems);

@@ -170,7 +170,10 @@ function unknownType(definitions: readonly AnyDefinition[], kind: ComponentKind,
   const type = typeOf(id);
   const other = definitions.find((d) => d.type === type);
   const types = definitions.filter((d) => d.kind === kind).map((d) => d.type).toSorted();
-  if (other !== undefined) return `${type} is no ${kind} but ${other.kind === "exporter" ? "an" : "a"} ${other.kind}; it belongs under ${SECTION[other.kind]}`;
+  if (other !== undefined) {
+    const what = other.kind === "exporter" ? "an exporter" : `a ${other.kind}`;
+    return `${type} is no ${kind} but ${what}; it belongs under ${SECTION[other.kind]}`;
+  }
   return `there is no ${kind} of type ${type}; ${suggestion(type, types)}`;
 }
 
@@ -183,7 +186,8 @@ function readPipeline(name: string, place: Place, tree: Tree, issues: Issues): W
   }
   const keys = Object.values(SECTION);
   for (const [key, entry] of tree.entries) {
-    if (!keys.some((known) => known === key)) issues.add({ place: entry.place, path: entry.value.path }, () => `is not known here; ${suggestion(key, keys)}`);
+    if (keys.some((known) => known === key)) continue;
+    issues.add({ place: entry.place, path: entry.value.path }, () => `is not known here; ${suggestion(key, keys)}`);
   }
   const nameOf = (type: string, ordinal: number): string => `${type}/${name}#${ordinal}`;
   const read = (kind: ComponentKind): Use[] => readUses(child(tree, SECTION[kind]), kind, false, nameOf, issues);

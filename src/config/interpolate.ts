@@ -110,7 +110,9 @@ function scan(text: string, start: number, end: number, file: string, sources: S
     }
   }
   pieces.push({ text: text.slice(from, end), secret: false });
-  if (pieces.reduce((sum, piece) => sum + piece.text.length, 0) > TEXT_CHARS_MAX) throw new TextError(start, "is longer than 1 MiB once its variables are filled in");
+  if (pieces.reduce((sum, piece) => sum + piece.text.length, 0) > TEXT_CHARS_MAX) {
+    throw new TextError(start, "is longer than 1 MiB once its variables are filled in");
+  }
   return found;
 }
 

@@ -1,9 +1,8 @@
 import type { AnyDefinition } from "../sdk/component.ts";
-import type { ComponentConfig, Problem, RejectedFile, ServiceConfig, Wanted } from "./model.ts";
-import { canonical, sha256 } from "./fingerprint.ts";
+import type { Problem, RejectedFile, ServiceConfig, Wanted } from "./model.ts";
 import { evaluate, type Evaluation, type Evaluator } from "./evaluate.ts";
-import type { Issue } from "./issues.ts";
 import { readFiles, type Candidate, type FileCache } from "./candidates.ts";
+import { inOrder, issuesIn, summaryOf, withHint } from "./report.ts";
 import { serviceConfig } from "./service.ts";
 import { mappingAt, mergeTrees, type Mapping, type Tree } from "./tree.ts";
 import { unite } from "./union.ts";
@@ -50,13 +49,17 @@ interface State {
   readonly lastGood: ReadonlyMap<string, Mapping>;
   readonly evaluation: Evaluation | undefined;
   readonly units: ReadonlyMap<string, string>;
+  /** Of what was wanted and wrong: equal means unchanged. */
+  readonly summary: string | undefined;
 }
 
 interface Assembly extends Evaluation {
   readonly units: ReadonlyMap<string, string>;
 }
 
-const NOTHING: State = { lastGood: new Map(), evaluation: undefined, units: new Map() };
+const STATUS = { current: "taken", frozen: "frozen", none: "rejected" } as const;
+
+const NOTHING: State = { lastGood: new Map(), evaluation: undefined, units: new Map(), summary: undefined };
 const NOWHERE = { place: { file: "", line: 1, column: 1 }, path: "" };
 
 /**
@@ -72,7 +75,6 @@ export class ConfigLoader {
   #before: State = NOTHING;
   #state: State = NOTHING;
   #candidates: readonly Candidate[] = [];
-  #summary: string | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: LoadOptions) {
@@ -95,7 +97,9 @@ export class ConfigLoader {
     const choices = new Map<string, Choice>(candidates.map((c) => [c.key, c.tree === undefined ? this.#fallback(c) : "current"]));
     const blamed = new Map<string, readonly Problem[]>();
     let assembly = this.#assemble(candidates, choices);
-    for (let culprits = this.#culprits(assembly, candidates, choices); culprits.length > 0; culprits = this.#culprits(assembly, candidates, choices)) {
+    for (;;) {
+      const culprits = this.#culprits(assembly, candidates, choices);
+      if (culprits.length === 0) break;
       for (const culprit of culprits) {
         if (!blamed.has(culprit.key)) blamed.set(culprit.key, issuesIn(assembly, culprit.file));
         choices.set(culprit.key, choices.get(culprit.key) === "current" ? this.#fallback(culprit) : "none");
@@ -109,7 +113,8 @@ export class ConfigLoader {
 
   /**
    * Says that what the last `load` gave could not be run (a component's `create` or `start` failed). The blamed files, in this
-   * version, count as rejected from now on; the next `load` gives what to run instead. False: no file can be blamed.
+   * version, count as rejected until they change or are forgiven; the next `load` gives what to run instead.
+   * False: no file can be blamed, so the next `load` gives the same again, as a change.
    */
   refuse(problems: readonly Problem[]): boolean {
     let found = false;
@@ -123,10 +128,17 @@ export class ConfigLoader {
     return found;
   }
 
+  /** Forgets what was refused: someone asks for another try, since the reason may have gone (a port is free again). */
+  forgive(): void {
+    this.#refused.clear();
+  }
+
   #checked(candidate: Candidate): Candidate {
     const refused = this.#refused.get(candidate.key);
     if (refused === undefined) return candidate;
-    if (refused.hash === candidate.hash && candidate.tree !== undefined) return { ...candidate, tree: undefined, problems: refused.problems };
+    if (refused.hash === candidate.hash && candidate.tree !== undefined) {
+      return { ...candidate, tree: undefined, problems: refused.problems };
+    }
     this.#refused.delete(candidate.key);
     return candidate;
   }
@@ -147,7 +159,8 @@ export class ConfigLoader {
         return share === undefined ? [] : [{ tree: share, frozen: choice === "frozen" }];
       });
       const prefix = `${layer}\n`;
-      const running = new Map([...this.#state.units].filter(([name]) => name.startsWith(prefix)).map(([name, text]) => [name.slice(prefix.length), text]));
+      const ofLayer = [...this.#state.units].filter(([name]) => name.startsWith(prefix));
+      const running = new Map(ofLayer.map(([name, text]) => [name.slice(prefix.length), text]));
       const united = unite(shares, running);
       for (const [name, text] of united.units) units.set(prefix + name, text);
       problems.push(...united.problems);
@@ -173,32 +186,40 @@ export class ConfigLoader {
   }
 
   /** Everything wrong with a file, judged against what is in use beside it. */
-  #explain(candidate: Candidate, candidates: readonly Candidate[], choices: ReadonlyMap<string, Choice>, blamed: readonly Problem[]): readonly Problem[] {
+  #explain(
+    candidate: Candidate, candidates: readonly Candidate[], choices: ReadonlyMap<string, Choice>, blamed: readonly Problem[],
+  ): readonly Problem[] {
     if (candidate.tree === undefined) return candidate.problems;
     const found = issuesIn(this.#assemble(candidates, new Map(choices).set(candidate.key, "current")), candidate.file);
     const rejected = candidates.filter((c) => c.key !== candidate.key && choices.get(c.key) !== "current");
     return (found.length > 0 ? found : blamed).map((issue) => withHint(issue, rejected));
   }
 
-  #finish(candidates: readonly Candidate[], choices: ReadonlyMap<string, Choice>, problemsOf: ReadonlyMap<string, readonly Problem[]>, assembly: Assembly): Loaded {
+  #finish(
+    candidates: readonly Candidate[],
+    choices: ReadonlyMap<string, Choice>,
+    problemsOf: ReadonlyMap<string, readonly Problem[]>,
+    assembly: Assembly,
+  ): Loaded {
     const files = candidates.map(({ key, file, source, ofDirectory }): LoadedFile => {
-      const choice = choices.get(key)!;
-      return { file, source, ofDirectory, status: choice === "current" ? "taken" : choice === "frozen" ? "frozen" : "rejected", problems: inOrder(problemsOf.get(key) ?? []) };
+      const status = STATUS[choices.get(key)!];
+      return { file, source, ofDirectory, status, problems: inOrder(problemsOf.get(key) ?? []) };
     });
     const lastGood = new Map<string, Mapping>();
     for (const candidate of candidates) {
       const good = choices.get(candidate.key) === "current" ? candidate.tree : this.#state.lastGood.get(candidate.key);
       if (good !== undefined) lastGood.set(candidate.key, good);
     }
-    const rejected = files.filter((f) => f.status !== "taken").map((f): RejectedFile => ({ file: f.file, problems: f.problems, lastGoodRuns: f.status === "frozen" }));
+    const rejected = files
+      .filter(({ status }) => status !== "taken")
+      .map(({ file, problems, status }): RejectedFile => ({ file, problems, lastGoodRuns: status === "frozen" }));
     const wanted = wantedOf(assembly, assembly.service ?? this.#defaults(), rejected);
     const problems = files.flatMap((f) => f.problems);
     const summary = summaryOf(wanted);
-    const changed = summary !== this.#summary;
+    const changed = summary !== this.#state.summary;
     this.#before = this.#state;
-    this.#state = { lastGood, evaluation: assembly, units: assembly.units };
+    this.#state = { lastGood, evaluation: assembly, units: assembly.units, summary };
     this.#candidates = candidates;
-    this.#summary = summary;
     return { wanted, problems, warnings: assembly.warnings, files, changed };
   }
 
@@ -210,37 +231,4 @@ export class ConfigLoader {
 /** Loads once. */
 export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   return new ConfigLoader(options).load();
-}
-
-/** As they are met when reading the file. */
-function inOrder(problems: readonly Problem[]): readonly Problem[] {
-  return problems.toSorted((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
-}
-
-function issuesIn(assembly: Assembly, file: string): readonly Issue[] {
-  return assembly.issues.filter((issue) => issue.place.file === file);
-}
-
-/** Tells when what is missing is only missing because its file was rejected as well. */
-function withHint(issue: Issue, rejected: readonly Candidate[]): Problem {
-  const { place, path, message, missing } = issue;
-  if (missing === undefined) return { place, path, message };
-  const [kind = "", id = ""] = missing.split(" ");
-  const holder = rejected.find((c) => {
-    const section = c.tree?.entries.get(`${kind}s`)?.value;
-    return section?.kind === "map" && section.entries.has(id);
-  });
-  return { place, path, message: holder === undefined ? message : `references ${kind} ${id}, which ${holder.file} defines, and that was rejected` };
-}
-
-function summaryOf(wanted: Wanted): string {
-  const { components, pipelines, service, rejected, tests } = wanted;
-  const text = JSON.stringify([
-    components.map((c: ComponentConfig) => [c.kind, c.id, c.fingerprint]),
-    pipelines.map((p) => [p.name, p.receivers, p.processors, p.exporters]),
-    canonical(service as never),
-    tests.map((t) => [t.name, t.steps]),
-    rejected,
-  ]);
-  return sha256(text);
 }

@@ -78,7 +78,9 @@ export function readInterpolated(path: string, from: string): string {
     if (!fstatSync(descriptor).isFile()) throw new Error("is not a regular file");
     const buffer = Buffer.alloc(INTERPOLATED_BYTES_MAX + 1);
     let length = 0;
-    for (let read = -1; read !== 0 && length < buffer.length; length += read) read = readSync(descriptor, buffer, length, buffer.length - length, length);
+    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
+      read = readSync(descriptor, buffer, length, buffer.length - length, length);
+    }
     if (length > INTERPOLATED_BYTES_MAX) throw new Error("is larger than 64 KiB");
     const bytes = buffer.subarray(0, length);
     if (bytes.includes(0)) throw new Error("holds a NUL character");

@@ -91,10 +91,16 @@ export function configSchema(definitions: readonly AnyDefinition[]): Json {
     ),
   });
   const use = (kind: AnyDefinition["kind"]): Draft => ({
-    anyOf: [{ type: "string", description: `Id of a ${kind}.` }, { ...components(kind, `A ${kind}, right here.`), type: "object", minProperties: 1 }],
+    anyOf: [
+      { type: "string", description: `Id of a ${kind}.` },
+      { ...components(kind, `A ${kind}, right here.`), type: "object", minProperties: 1 },
+    ],
   });
   const uses = (kind: AnyDefinition["kind"]): Draft => ({ type: ["array", "null"], description: `The ${kind}s, in order.`, items: use(kind) });
-  const loose = (kind: AnyDefinition["kind"], description: string): Draft => ({ description, anyOf: [use(kind), { type: "array", items: use(kind) }] });
+  const loose = (kind: AnyDefinition["kind"], description: string): Draft => ({
+    description,
+    anyOf: [use(kind), { type: "array", items: use(kind) }],
+  });
   const pipeline: Draft = {
     type: "object",
     description: "Receivers, processors and exporters, wired.",
@@ -113,8 +119,16 @@ export function configSchema(definitions: readonly AnyDefinition[]): Json {
       receivers: components("receiver", "Where observations come from."),
       processors: components("processor", "What happens to them."),
       exporters: components("exporter", "Where observations, metrics and alerts go."),
-      monitors: { type: ["object", "null"], description: "Shorthand: one resource type each.", additionalProperties: monitor(definitions, loose) },
-      service: { ...service, type: ["object", "null"], properties: { ...service.properties, pipelines: { type: ["object", "null"], additionalProperties: pipeline } } },
+      monitors: {
+        type: ["object", "null"],
+        description: "Shorthand: one resource type each.",
+        additionalProperties: monitor(definitions, loose),
+      },
+      service: {
+        ...service,
+        type: ["object", "null"],
+        properties: { ...service.properties, pipelines: { type: ["object", "null"], additionalProperties: pipeline } },
+      },
       tests: { type: ["array", "null"], description: "Run by sojourn test.", items: forEditors(testSchema) },
     },
     $defs,

@@ -88,8 +88,16 @@ function further(tree: Tree): Problem[] {
   return problems;
 }
 
+/** `service`, or what is wrong with it. */
+export interface ServiceResult {
+  readonly service: ServiceConfig | undefined;
+  /** As it may be shown. */
+  readonly redacted: Json;
+  readonly problems: readonly Problem[];
+}
+
 /** `service` validated, with defaults; and a copy that may be shown. */
-export function serviceConfig(validator: Validator, tree: Tree): { readonly service: ServiceConfig | undefined; readonly redacted: Json; readonly problems: readonly Problem[] } {
+export function serviceConfig(validator: Validator, tree: Tree): ServiceResult {
   const { value, redacted, problems: found } = validate(validator, serviceSchema, tree);
   const problems = [...found, ...further(tree)];
   if (problems.length > 0) return { service: undefined, redacted: null, problems };

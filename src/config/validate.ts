@@ -83,7 +83,8 @@ const SHOWN_CHARS_MAX = 80;
 /** The value as a message may repeat it. */
 function shown(root: Schema, tree: Tree, finding: Finding): string | undefined {
   const { value } = finding;
-  if ((typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") || isSecret(root, pointerKeys(finding.pointer), tree)) return undefined;
+  if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return undefined;
+  if (isSecret(root, pointerKeys(finding.pointer), tree)) return undefined;
   const text = redactText(String(value)).replace(/\s+/g, " ");
   return text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text;
 }

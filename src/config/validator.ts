@@ -71,11 +71,22 @@ function compiled(keyword: string, compile: (text: string, scope: readonly Scope
  * Values are never changed by it: see `withDefaults` and `converted`.
  */
 export function newAjv(strictTypes: boolean): Ajv2020 {
-  const ajv = new Ajv2020({ strict: true, strictTypes, strictRequired: false, allErrors: true, verbose: true, ownProperties: true, allowUnionTypes: true, logger: false });
+  const ajv = new Ajv2020({
+    strict: true,
+    strictTypes,
+    // Alternatives such as `oneOf: [{ required: [url] }, { required: [urls] }]` name properties of the schema around them.
+    strictRequired: false,
+    allowUnionTypes: true,
+    allErrors: true,
+    verbose: true,
+    ownProperties: true,
+    logger: false,
+  });
   for (const [name, validate] of Object.entries(FORMATS)) ajv.addFormat(name, { type: "string", validate });
   const scope = { type: "array", items: { type: "string" } };
-  ajv.addKeyword({ keyword: "expression", type: "string", schemaType: "array", metaSchema: scope, errors: true, validate: compiled("expression", compileExpression) });
-  ajv.addKeyword({ keyword: "template", type: "string", schemaType: "array", metaSchema: scope, errors: true, validate: compiled("template", compileTemplate) });
+  const base = { type: "string", schemaType: "array", metaSchema: scope, errors: true } as const;
+  ajv.addKeyword({ ...base, keyword: "expression", validate: compiled("expression", compileExpression) });
+  ajv.addKeyword({ ...base, keyword: "template", validate: compiled("template", compileTemplate) });
   return ajv;
 }
 
@@ -94,7 +105,9 @@ export class Validator {
         const found = this.#choose(keyword, branches, value, (parent as unknown as Schema) ?? {});
         if (found === undefined) return true;
         const prefix = context?.instancePath ?? "";
-        validate.errors = found.map((finding) => ({ keyword: "branch", params: { finding: { ...finding, pointer: prefix + finding.pointer } } }));
+        validate.errors = found.map((finding) => (
+          { keyword: "branch", params: { finding: { ...finding, pointer: prefix + finding.pointer } } }
+        ));
         return false;
       };
       this.#ajv.addKeyword({ keyword, schemaType: "array", errors: true, validate });
@@ -136,16 +149,14 @@ export class Validator {
     const results = branches.map((branch) => this.#branch(root, branch, value));
     const fit = results.filter((findings) => findings.length === 0).length;
     if (fit === 1 || (fit > 1 && keyword === "anyOf")) return undefined;
-    if (fit > 1) return [{ pointer: "", keyword: "exclusive", params: { branches: branches.filter((_, i) => results[i]!.length === 0) }, schema: branches, parent, value }];
-    const missing = results.map((findings) => findings.map((f) => (f.keyword === "required" && f.pointer === "" ? String(f.params["missingProperty"]) : undefined)));
-    if (missing.every((names) => names.length > 0 && names.every((name) => name !== undefined))) {
-      return [{ pointer: "", keyword: "oneRequired", params: { names: [...new Set(missing.flat())] }, schema: branches, parent, value }];
+    const found = (name: string, params: Finding["params"]): Finding[] => [{ pointer: "", keyword: name, params, schema: branches, parent, value }];
+    if (fit > 1) return found("exclusive", { branches: branches.filter((_, i) => results[i]!.length === 0) });
+    const isMissing = (f: Finding): boolean => f.keyword === "required" && f.pointer === "";
+    if (results.every((findings) => findings.every(isMissing))) {
+      return found("oneRequired", { names: [...new Set(results.flat().map((f) => String(f.params["missingProperty"])))] });
     }
-    const wrongKind = results.every((findings) => findings.some((f) => f.pointer === "" && (f.keyword === "type" || f.keyword === "const" || f.keyword === "enum")));
-    if (wrongKind) {
-      const all = results.flat().filter((f) => f.pointer === "" && ["type", "const", "enum"].includes(f.keyword));
-      return [{ pointer: "", keyword: "kinds", params: { findings: all }, schema: branches, parent, value }];
-    }
+    const isKind = (f: Finding): boolean => f.pointer === "" && (f.keyword === "type" || f.keyword === "const" || f.keyword === "enum");
+    if (results.every((findings) => findings.some(isKind))) return found("kinds", { findings: results.flat().filter(isKind) });
     let best = results[0]!;
     for (const findings of results) if (badness(findings) < badness(best)) best = findings;
     // What is not known in this branch may be misspelt from a key of another.

@@ -65,7 +65,7 @@ export function worded(finding: Finding, shown: string | undefined): string {
         ? `${it} ${FORMATS[String(parent["format"])]}`
         : wanted([schema].flat().map(String), value);
     case "required":
-      return `${String(params["missingProperty"])} is missing${described(parent, String(params["missingProperty"]))}`;
+      return `${String(params["missingProperty"])} is missing${inBrackets(parent.properties?.[String(params["missingProperty"])]?.description)}`;
     case "additionalProperties":
     case "unevaluatedProperties": {
       const key = String(params["additionalProperty"] ?? params["unevaluatedProperty"]);
@@ -78,8 +78,10 @@ export function worded(finding: Finding, shown: string | undefined): string {
     case "const":
       return enumeration([schema], shown, value);
     case "format":
-      if (schema === "regex" && typeof value === "string") return `is not a regular expression${shown === undefined ? "" : `: ${regexError(value) ?? ""}`}; allowed: RE2 syntax`;
-      return shown === undefined ? `it ${FORMATS[String(schema)] ?? `is no ${String(schema)}`}` : `"${shown}" ${FORMATS[String(schema)] ?? `is no ${String(schema)}`}`;
+      if (schema === "regex" && typeof value === "string") {
+        return `is not a regular expression${shown === undefined ? "" : `: ${regexError(value) ?? ""}`}; allowed: RE2 syntax`;
+      }
+      return `${quoted(shown)} ${FORMATS[String(schema)] ?? `is no ${String(schema)}`}`;
     case "expression":
       return shown === undefined ? "is no CEL expression" : String(params["reason"]);
     case "template":
@@ -97,7 +99,7 @@ export function worded(finding: Finding, shown: string | undefined): string {
     case "maxLength":
       return `is too long; allowed: at most ${plural(schema, "character")}`;
     case "pattern":
-      return `${shown === undefined ? "it" : `"${shown}"`} has the wrong form; allowed: text that matches ${String(schema)}${parent.description === undefined ? "" : ` (${parent.description.replace(/\.$/, "")})`}`;
+      return `${quoted(shown)} has the wrong form; allowed: text that matches ${String(schema)}${inBrackets(parent.description)}`;
     case "minItems":
       return schema === 1 ? "must not be empty" : `has too few entries; allowed: at least ${String(schema)}`;
     case "maxItems":
@@ -105,7 +107,8 @@ export function worded(finding: Finding, shown: string | undefined): string {
     case "uniqueItems":
       return `entries ${String(params["j"])} and ${String(params["i"])} are the same`;
     case "minProperties":
-      return schema === 1 ? `must not be empty${parent.properties === undefined ? "" : `; allowed: ${oneOf(allowedKeys())}`}` : `has too few keys; allowed: at least ${String(schema)}`;
+      if (schema !== 1) return `has too few keys; allowed: at least ${String(schema)}`;
+      return `must not be empty${parent.properties === undefined ? "" : `; allowed: ${oneOf(allowedKeys())}`}`;
     case "maxProperties":
       return schema === 1 ? "takes exactly one key" : `has too many keys; allowed: at most ${String(schema)}`;
     case "dependentRequired":
@@ -130,10 +133,9 @@ function nameRule(inner: unknown, schema: unknown): string {
   return inner === "maxLength" ? `allowed: at most ${plural(schema, "character")}` : "it must not be empty";
 }
 
-function described(parent: Schema, key: string): string {
-  const description = parent.properties?.[key]?.description;
-  return description === undefined ? "" : ` (${description.replace(/\.$/, "")})`;
-}
+const quoted = (shown: string | undefined): string => (shown === undefined ? "it" : `"${shown}"`);
+
+const inBrackets = (description: string | undefined): string => (description === undefined ? "" : ` (${description.replace(/\.$/, "")})`);
 
 function exclusive(branches: readonly Schema[], value: unknown): string {
   const names = branches.flatMap((branch) => branch.required ?? []);

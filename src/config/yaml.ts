@@ -86,7 +86,9 @@ type Composed = { readonly documents: readonly Document.Parsed[] } | { readonly 
 
 function compose(source: string, lines: LineCounter): Composed {
   const parser = new Parser(lines.addNewLine);
-  const composer = new Composer<ParsedNode, true>({ schema: "core", uniqueKeys: false, logLevel: "silent", prettyErrors: false, lineCounter: lines });
+  // Keys are told apart in yaml_tree: the library's own check takes quadratic time.
+  const options = { schema: "core", uniqueKeys: false, logLevel: "silent", prettyErrors: false, lineCounter: lines } as const;
+  const composer = new Composer<ParsedNode, true>(options);
   const documents: Document.Parsed[] = [];
   let tokens = 0;
   let depth = 0;

@@ -228,9 +228,15 @@ test("what could not be run is refused: the version before runs, until the file 
   const loaded = await loader.load();
   assert.equal(url(loaded, "http_poll/a"), "http://v1");
   assert.deepEqual(place.said(loaded.problems), ["a.yaml:2:23 receivers.http_poll/a.url: no such host"]);
+  assert.equal((await loader.load()).changed, false);
+  loader.forgive();
+  assert.equal(url(await loader.load(), "http_poll/a"), "http://v2");
   await place.write("a.yaml", version("http://v3"));
   assert.equal(url(await loader.load(), "http_poll/a"), "http://v3");
   assert.equal(loader.refuse([{ place: { file: "elsewhere", line: 1, column: 1 }, path: "", message: "x" }]), false);
+  // Nobody is to blame: it is tried again, as something that does not run yet.
+  const again = await loader.load();
+  assert.deepEqual([url(again, "http_poll/a"), again.changed], ["http://v3", true]);
 });
 
 test("the links of a ConfigMap are followed, and its swap is seen", async () => {
