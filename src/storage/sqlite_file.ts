@@ -12,7 +12,7 @@ const FORMAT_VERSION = 1;
 
 const BUSY_TIMEOUT_MS = 5_000;
 /** Filled only as far as there are pages: 1 million resources take about 100 MiB. */
-const CACHE_KIB = 128 * 1024;
+const CACHE_KIB = 64 * 1024;
 /** The log file is cut to this after a burst. */
 const LOG_KEPT_BYTES = 64 * 2 ** 20;
 /** The structure is checked at start up to this size (about 2 s a GiB), beyond it only where it is read. */
