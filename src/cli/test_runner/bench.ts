@@ -24,6 +24,12 @@ export interface Change {
   readonly alert: Alert;
 }
 
+/** A change and what orders it among those that one timer brought. */
+interface Noted extends Change {
+  readonly moment: number;
+  readonly row: number;
+}
+
 /** One agent on virtual time, with a store of its own: receivers read nothing, exporters reach nobody. */
 export interface Bench {
   now(): number;
@@ -33,7 +39,7 @@ export interface Bench {
   advanceTo(atMs: number): Promise<void>;
   /** The process dies, with all that is not committed; `downMs` later another one starts on the same store. */
   restart(downMs: number): Promise<void>;
-  /** Alerts that changed since the last call, in order. */
+  /** Alerts that changed since the last call, in order; those that were due at one instant as their resources were first seen. */
   takeChanges(): readonly Change[];
   readonly agent: Agent;
   readonly metrics: MetricStore;
@@ -51,18 +57,21 @@ interface Life {
 }
 
 /** Starts an agent. Rejects (`PlanError`) when the configuration cannot be run. */
-export async function startBench(wanted: Wanted, definitions: readonly AnyDefinition[], startMs: number): Promise<Bench> {
+export async function startBench(wanted: Wanted, definitions: readonly AnyDefinition[], startMs: number, firedMax = FIRED_MAX): Promise<Bench> {
   const clock = virtualClock(startMs);
   const store = memoryStore();
   const notes = createNotes();
   const components = standIns(definitions, notes);
-  let changes: Change[] = [];
+  let changes: Noted[] = [];
   let fired = 0;
 
   function begin(): Life {
     const timers = mortal(clock, () => life.alive);
     const log = notingLog({ lines: [], add: (component, message) => void (life.alive && notes.add(component, message)) });
-    const observeAlert = (alert: Alert): void => void (life.alive && changes.push({ at: clock.now(), alert }));
+    const observeAlert = (alert: Alert): void => {
+      const { type, id } = alert.resource;
+      if (life.alive) changes.push({ at: clock.now(), alert, moment: fired, row: life.agent.services.resources.row(type, id) ?? Infinity });
+    };
     const parts = assemble({ definitions: components, clock: timers, store, log, service: wanted.service, observeAlert });
     const life: Life = { ...parts, alive: true };
     return life;
@@ -71,7 +80,7 @@ export async function startBench(wanted: Wanted, definitions: readonly AnyDefini
   let life = begin();
 
   async function settle(): Promise<void> {
-    if (++fired > FIRED_MAX) throw new Error(`more than ${FIRED_MAX.toLocaleString("en")} timers fired: less time should pass`);
+    if (++fired > firedMax) throw new Error(`more than ${firedMax.toLocaleString("en")} timers fired: let less time pass`);
     // Nothing in here waits for the outside, so a tick is enough: it comes after all promises that can settle have. It costs
     // a quarter of a turn of the event loop, and a simulated month has 350,000 of them.
     await new Promise<void>((resolve) => process.nextTick(resolve));
@@ -114,7 +123,9 @@ export async function startBench(wanted: Wanted, definitions: readonly AnyDefini
       await start();
     },
     takeChanges() {
-      const taken = changes;
+      // What falls due at the same instant comes in no order that anybody could foresee: here, in the order in which the
+      // resources were first seen.
+      const taken = changes.toSorted((a, b) => a.moment - b.moment || (a.row === b.row ? 0 : a.row - b.row));
       changes = [];
       return taken;
     },

@@ -44,9 +44,10 @@ function noting(context: ProcessorContext, notes: Notes): ProcessorContext {
     condition(pointer, text, scope) {
       const judge = context.condition(pointer, text, scope);
       const expression = compileExpression(text, scope ?? ["body", "attributes", "time", "source", "self", "transition"]);
+      const noteFailure = failureNoter(context.id, text, notes);
       return (values) => {
         const holds = judge(values);
-        if (!holds) noteFailure(expression.evaluate(values, context.clock.now()), context.id, text, notes);
+        if (!holds) noteFailure(expression.evaluate(values, context.clock.now()));
         return holds;
       };
     },
@@ -62,14 +63,21 @@ function noted(processor: Processor, id: string, notes: Notes): Processor {
 function notedRule(rule: RuleDeclaration, id: string, notes: Notes): RuleDeclaration {
   if (rule.kind !== "expr") return rule;
   const { expr } = rule;
+  const noteFailure = failureNoter(id, expr.text, notes);
   const evaluate: Expression["evaluate"] = (scope, now) => {
     const value = expr.evaluate(scope, now);
-    noteFailure(value, id, expr.text, notes);
+    noteFailure(value);
     return value;
   };
   return { ...rule, expr: { text: expr.text, reads: expr.reads, evaluate } };
 }
 
-function noteFailure(value: unknown, id: string, text: string, notes: Notes): void {
-  if (value instanceof Failure) notes.add(id, `${text}: ${value.message}`);
+/** Failures are made once for each place in the source: that this is the last one again costs a comparison. */
+function failureNoter(id: string, text: string, notes: Notes): (value: unknown) => void {
+  let last: Failure | undefined;
+  return (value) => {
+    if (!(value instanceof Failure) || value === last) return;
+    last = value;
+    notes.add(id, `${text}: ${value.message}`);
+  };
 }
