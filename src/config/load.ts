@@ -62,6 +62,15 @@ const STATUS = { current: "taken", frozen: "frozen", none: "rejected" } as const
 const NOTHING: State = { lastGood: new Map(), evaluation: undefined, units: new Map(), summary: undefined };
 const NOWHERE = { place: { file: "", line: 1, column: 1 }, path: "" };
 
+// Compiling the schemas takes longer than loading a configuration; they never change.
+const evaluators = new WeakMap<readonly AnyDefinition[], Evaluator>();
+
+function evaluatorOf(definitions: readonly AnyDefinition[]): Evaluator {
+  const made = evaluators.get(definitions) ?? { definitions, validator: new Validator(), known: new Map() };
+  evaluators.set(definitions, made);
+  return made;
+}
+
 /**
  * Loads the configuration again and again, and remembers the last good version of each file: a rejected file
  * freezes what it defined, and the others are not affected.
@@ -79,7 +88,7 @@ export class ConfigLoader {
 
   constructor(options: LoadOptions) {
     this.#options = options;
-    this.#evaluator = { definitions: options.definitions, validator: new Validator(), known: new Map() };
+    this.#evaluator = evaluatorOf(options.definitions);
   }
 
   /** Reads everything anew. Never rejects for what files hold; what is wrong is in the result. */

@@ -166,6 +166,6 @@ test("loading never throws, whatever the bytes", async () => {
         assert.notEqual(message, "");
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
 });
