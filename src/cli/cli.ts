@@ -133,7 +133,8 @@ async function validate(options: Parameters<typeof loadConfig>[0], output: Outpu
   const planned = checkPlan(wanted, options.definitions);
   for (const problem of planned) output.error(problemText(problem));
   if (planned.length > 0) return EXIT.config;
-  output.out(`ok: ${files.length} ${files.length === 1 ? "file" : "files"}, ${wanted.pipelines.length} pipelines, ${wanted.components.length} components`);
+  const count = (things: readonly unknown[], what: string): string => `${things.length} ${what}${things.length === 1 ? "" : "s"}`;
+  output.out(`ok: ${count(files, "file")}, ${count(wanted.pipelines, "pipeline")}, ${count(wanted.components, "component")}`);
   return EXIT.ok;
 }
 
@@ -145,7 +146,11 @@ function componentsText(definitions: readonly AnyDefinition[]): string {
 function schema(component: string | undefined, definitions: readonly AnyDefinition[], output: Output): number {
   if (component === undefined) return say(output, JSON.stringify(configSchema(definitions), undefined, 2));
   const found = definitions.find(({ type }) => type === component);
-  if (found === undefined) throw new UsageError(`there is no component "${component}"; there are ${definitions.map(({ type }) => type).join(", ")}`);
+  if (found === undefined) {
+    const types = definitions.map(({ type }) => type);
+    const near = closest(component, types);
+    throw new UsageError(`there is no component "${component}"; ${near === undefined ? `there are ${types.join(", ")}` : `did you mean ${near}?`}`);
+  }
   return say(output, JSON.stringify(componentSchema(found), undefined, 2));
 }
 

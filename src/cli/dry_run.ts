@@ -10,9 +10,9 @@ export function printingInstead(definitions: readonly AnyDefinition[]): AnyDefin
       create(config: never, context: never): Exporter {
         const real = definition.create(config, context) as Exporter;
         if (real.notify === undefined) return real;
-        const { notify } = printer.create({ format: "pretty", observations: false } as never, context) as Exporter;
+        const printing = printer.create({ format: "pretty", observations: false } as never, context) as Exporter;
         const { id } = context as ExporterContext;
-        return { notify: (notification, signal) => notify!({ ...notification, id: `${id} ${notification.id}` }, signal) };
+        return { notify: (notification, signal) => printing.notify!({ ...notification, id: `${id} ${notification.id}` }, signal) };
       },
     };
   });

@@ -8,6 +8,12 @@ export interface Output {
 }
 
 export const standardOutput: Output = {
-  out: (text) => void process.stdout.write(`${text}\n`),
-  error: (text) => void process.stderr.write(`${text}\n`),
+  out: (text) => write(process.stdout, text),
+  error: (text) => write(process.stderr, text),
 };
+
+function write(stream: NodeJS.WriteStream, text: string): void {
+  // Whoever read it may be gone (`| head`): then the rest is not wanted, and no failure of ours.
+  if (stream.listenerCount("error") === 0) stream.on("error", () => {});
+  stream.write(`${text}\n`);
+}

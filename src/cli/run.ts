@@ -70,7 +70,8 @@ export async function run({ sources, set, dryRun, definitions, output }: RunOpti
   });
   const onHangup = (): void => void reloader.reload();
   process.on("SIGHUP", onHangup);
-  log.info({ version, api: `http://${agent.wanted!.service.api.listen}`, ...(dryRun ? { dry_run: true } : {}) }, "ready");
+  const { listen } = agent.wanted!.service.api;
+  log.info({ version, api: `http://${listen.replace(/:0$/, `:${listeners.port(listen)}`)}`, ...(dryRun ? { dry_run: true } : {}) }, "ready");
 
   const signal = await stopped.signal;
   log.info({ signal }, "stopping");
