@@ -114,6 +114,11 @@ tests:
   assert.equal(code, 0, out.join("\n"));
 });
 
+test("a header that the receiver keeps to itself cannot be sent: in earnest it would never come", async () => {
+  const { code, out } = await ran(order(["send: { to: order, body: { id: o1, status: new }, headers: { X-Kind: new } }", alerts()]));
+  assert.deepEqual([code, out[1]], [1, "        agent.yaml:15:9 tests[0].steps[0]: at 2026-01-01T00:00:00Z: headers: webhook/order does not pass X-Kind on; name it in its include_headers"]);
+});
+
 test("no terminal obeys what a test, an id or an error says", async () => {
   const { out } = await ran(order([`send: { to: order, body: { id: "o\\e[31m1", status: failed } }`, alerts()]).replace("name: orders", `name: "or\\e[2Jders"`));
   assert.ok(out.includes('          + { alert: OrderFailed, resource: "o\\u001b[31m1", status: firing }   # 2026-01-01T00:00:00Z'), out.join("\n"));

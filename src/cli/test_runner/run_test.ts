@@ -7,7 +7,7 @@ import { formatTime } from "../../sdk/time.ts";
 import { alertDifferences, type ExpectedAlert } from "./alert_changes.ts";
 import { startBench, LAST_MS, type Bench } from "./bench.ts";
 import { metricDifferences, resourceDifferences, type ExpectedMetric, type ExpectedResource } from "./memory.ts";
-import { instant, receiverNamed, sentObservation, templateErrors, type Send } from "./sent.ts";
+import { instant, receiverNamed, sentObservation, templateErrors, withheldHeader, type Send } from "./sent.ts";
 
 /** When a test begins that does not say so. */
 const START_MS = Date.UTC(2026, 0, 1);
@@ -48,7 +48,7 @@ export async function runTest(test: TestCase, wanted: Wanted, definitions: reado
   try {
     const first = steps[0]!.at;
     bench = await startBench(wanted, definitions, first === undefined ? START_MS : Math.min(instant(first, "at"), LAST_MS));
-    for (; at < steps.length; at++) await take(steps[at]!, bench, wanted);
+    for (; at < steps.length; at++) await take(steps[at]!, bench, wanted, definitions);
     return undefined;
   } catch (error) {
     const when = bench === undefined ? "" : `at ${formatTime(bench.now())}: `;
@@ -64,9 +64,11 @@ function said(error: unknown): string {
   return messageOf(error);
 }
 
-async function take(step: Step, bench: Bench, wanted: Wanted): Promise<void> {
+async function take(step: Step, bench: Bench, wanted: Wanted, definitions: readonly AnyDefinition[]): Promise<void> {
   if (step.send !== undefined) {
     const receiver = receiverNamed(step.send.to, wanted);
+    const withheld = withheldHeader(step.send, receiver, wanted, definitions);
+    if (withheld !== undefined) throw new StepError(`headers: ${receiver} does not pass ${withheld} on; name it in its include_headers`);
     await bench.send(receiver, sentObservation(step.send, receiver, bench.now()));
   } else if (step.advance !== undefined) {
     await bench.advanceTo(bench.now() + durationMs(step.advance));

@@ -1,6 +1,8 @@
 import type { Wanted } from "../../config/model.ts";
 import { ambiguous, receiversNamed } from "../../config/receiver_names.ts";
+import type { Schema } from "../../config/schema_walk.ts";
 import { suggestion } from "../../config/suggest.ts";
+import type { AnyDefinition } from "../../sdk/component.ts";
 import type { Scope } from "../../sdk/expression.ts";
 import { observation, type Attributes, type Json, type Observation } from "../../sdk/observation.ts";
 import { compileTemplate } from "../../sdk/template_compile.ts";
@@ -28,6 +30,20 @@ export function receiverNamed(to: string, { pipelines }: Pick<Wanted, "pipelines
   if (meant.length > 1) throw new Error(`to: ${ambiguous(to, meant)}`);
   const ids = [...new Set(pipelines.flatMap(({ receivers }) => receivers))].toSorted();
   throw new Error(`to: there is no receiver ${to} in a pipeline; ${suggestion(to, ids)}`);
+}
+
+/**
+ * A header that the receiver would keep to itself: the test would see what never comes. Undefined: it passes all of them on.
+ * The receiver of a known signature scheme adds the header that names the event.
+ */
+export function withheldHeader(send: Send, receiver: string, { components }: Pick<Wanted, "components">, definitions: readonly AnyDefinition[]): string | undefined {
+  const config = components.find(({ kind, id }) => kind === "receiver" && id === receiver);
+  const { properties } = (definitions.find(({ kind, type }) => kind === "receiver" && type === config?.type)?.schema ?? {}) as Schema;
+  if (config === undefined || properties?.["include_headers"] === undefined) return undefined;
+  const { include_headers: included = [], signature } = config.config as { include_headers?: readonly string[]; signature?: { scheme?: string } };
+  const passed = new Set(included.map((name) => name.toLowerCase()));
+  if (signature?.scheme === "github") passed.add("x-github-event");
+  return Object.keys(send.headers ?? {}).find((name) => !passed.has(name.toLowerCase()));
 }
 
 /** The observation that a step sends at `now`, as `receiver` would emit it. Throws when a template in it fails. */
