@@ -151,6 +151,14 @@ export function checkHeader(file: TailedFile, now: Buffer): boolean {
   return true;
 }
 
+/** Lengthens a short header by what was read at `at`, where the file itself has other content by now. */
+export function growHeader(file: TailedFile, bytes: Buffer, at: number): void {
+  const { headerBytes } = file;
+  if (at > headerBytes.length || headerBytes.length === HEADER_BYTES) return;
+  file.headerBytes = Buffer.concat([headerBytes.subarray(0, at), bytes.subarray(0, HEADER_BYTES - at)]);
+  file.header = headerOf(file.headerBytes);
+}
+
 /** Other content under the same identity: from the beginning. */
 export function beginAgain(file: TailedFile): void {
   file.assembler = undefined;

@@ -157,7 +157,8 @@ export function createFiles(context: ReceiverContext, options: FilesOptions): Fi
     const file = tailedFile(opened, path, same ? saved.offset : 0, header, clock.monotonicMs());
     file.formers = same ? (saved.formers ?? []) : withFormer(saved.formers ?? [], saved);
     save(file, same ? saved.ahead : undefined);
-    file.renamed = path !== saved.path;
+    // An inode alone may have been reused: such a file has lost no name.
+    file.renamed = same && saved.header.length > 0 && path !== saved.path;
     if (name === undefined) gone(file);
     tracked.push(file);
     remembered.delete(saved.identity);

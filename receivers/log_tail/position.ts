@@ -35,8 +35,10 @@ export interface Former {
 
 const FORMERS_MAX = 4;
 
+/** Adds content that was read. Of what was not read, a copy is read like any file; and a few bytes would fit too many. */
 export function withFormer(formers: readonly Former[], former: Former): readonly Former[] {
-  return former.header.length === 0 ? formers : [{ header: former.header, offset: former.offset }, ...formers].slice(0, FORMERS_MAX);
+  const known = former.offset > 0 && former.header.length >= Math.min(former.offset, HEADER_BYTES);
+  return !known ? formers : [{ header: former.header, offset: former.offset }, ...formers].slice(0, FORMERS_MAX);
 }
 
 const VERSION = 1;

@@ -1,5 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
-import { checkHeader, readHeader, save, type TailedFile } from "./file.ts";
+import { checkHeader, growHeader, readHeader, save, type TailedFile } from "./file.ts";
 import { eachLine, headOf, type OnLine } from "./lines.ts";
 import { HEADER_BYTES } from "./position.ts";
 
@@ -108,6 +108,7 @@ export function createReader(parts: ReaderParts): Reader {
       if (!same || shrunk) {
         // Truncated between the two reads: what was read is the end of the old content, and its only copy.
         if (!shrunk && at > 0 && bytes.length > 0 && !(await isNew(handle, bytes, at))) {
+          growHeader(file, bytes, at);
           if (file.overlong !== undefined) skip(file, bytes, at);
           else if (!(await take(file, bytes, at))) return;
         }

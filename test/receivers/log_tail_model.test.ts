@@ -55,7 +55,8 @@ async function agent(wanted: Config, store: Store, random: () => number) {
     /** Until nothing moves any more, all names were looked at, and everything is committed. */
     async quiesce(): Promise<void> {
       const asleep = async (): Promise<void> => {
-        while (clock.pending === 0 || waiting.length > 0) {
+        for (let turns = 0; clock.pending === 0 || waiting.length > 0; turns++) {
+          assert.ok(turns < 1_000_000, "it never comes to rest");
           commit();
           await turn();
         }
