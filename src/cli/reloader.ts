@@ -40,8 +40,12 @@ export class Reloader {
     return this.#turn;
   }
 
-  /** Never rejects. Calls that come while one waits its turn share it: it will read what is there then. */
-  reload(): Promise<ReloadOutcome> {
+  /**
+   * Never rejects. Calls that come while one waits its turn share it: it will read what is there then. `asked`: somebody wants
+   * it now (SIGHUP, the API), so what could not be started before is tried again although its file is the same.
+   */
+  reload({ asked = false } = {}): Promise<ReloadOutcome> {
+    if (asked) this.#parts.loader.forgive();
     this.#waiting ??= this.#turn.catch(() => {}).then(async () => {
       this.#waiting = undefined;
       this.#turn = this.#load();

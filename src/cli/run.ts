@@ -41,7 +41,7 @@ export async function run({ sources, set, dryRun, definitions, output }: RunOpti
   // Nothing of a dry run is remembered: an alert that was only printed must still be sent by a real one.
   const store = dryRun ? memoryStore() : sqliteStore({ directory: storageDirectory(service) });
   const { agent, own, listeners } = assemble({ definitions: used, clock, store, log, service });
-  const api = createApi({ agent, listeners, clock, reload: () => reloader.reload() });
+  const api = createApi({ agent, listeners, clock, reload: () => reloader.reload({ asked: true }) });
   const reloader = new Reloader({
     loader,
     agent,
@@ -68,7 +68,7 @@ export async function run({ sources, set, dryRun, definitions, output }: RunOpti
     onChange: () => void reloader.reload(),
     onError: (error) => log.warn({}, `watching the configuration failed, it is checked every 15 s: ${messageOf(error)}`),
   });
-  const onHangup = (): void => void reloader.reload();
+  const onHangup = (): void => void reloader.reload({ asked: true });
   process.on("SIGHUP", onHangup);
   const { listen } = agent.wanted!.service.api;
   log.info({ version, api: `http://${listen.replace(/:0$/, `:${listeners.port(listen)}`)}`, ...(dryRun ? { dry_run: true } : {}) }, "ready");

@@ -1,14 +1,16 @@
 import { backoffMs } from "../sdk/backoff.ts";
 import type { Clock, Timer } from "../sdk/clock.ts";
 import { PermanentError } from "../sdk/errors.ts";
+import { withSignal } from "../sdk/signal.ts";
 import type { Persistent, Store, TableChange } from "../sdk/store.ts";
+import { salvage } from "./salvage.ts";
 
 /** How long effects wait for others to share their commit, when nobody waits for an answer. */
 const LAZY_MS = { min: 50, max: 2_000 };
 /** A commit may take this share of the time: a slow disk gets fewer, larger ones. */
 const COMMIT_SHARE = 0.1;
 /** This many callers waiting are reason enough: a receiver that leaves few calls pending must not wait for the clock. */
-const WAITERS_ENOUGH = 4;
+const WAITERS_ENOUGH = 16;
 const RETRY = { firstMs: 100, maxMs: 5_000 };
 
 export interface CommitterOptions {
@@ -29,6 +31,7 @@ export interface CommitterOptions {
  */
 export class Committer {
   readonly #options: CommitterOptions;
+  readonly #abort = new AbortController();
   #dirty = false;
   #urgent = false;
   #running = false;
@@ -36,7 +39,6 @@ export class Committer {
   #waiters: { resolve(): void; reject(error: unknown): void }[] = [];
   #lazyMs = LAZY_MS.min;
   #stopped: Error | undefined;
-  #retrySleep = new AbortController();
   #idle: Promise<void> = Promise.resolve();
   failing = false;
 
@@ -51,6 +53,7 @@ export class Committer {
   }
 
   #soon(urgent: boolean): void {
+    if (this.#stopped !== undefined) return;
     this.#dirty = true;
     this.#urgent ||= urgent;
     if (this.#running) return;
@@ -64,18 +67,18 @@ export class Committer {
   /** Resolves once everything that has changed so far is durable; at once when nothing has. Rejects only after `stop`. */
   committed(urgent: boolean): Promise<void> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped);
-    if (!this.#dirty) return this.#idle;
+    if (!this.#dirty) return this.#running ? this.#idle : Promise.resolve();
     const waiting = new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }));
     this.#soon(urgent);
     return waiting;
   }
 
-  /** Gives up: what waits is rejected, and a commit that keeps failing is not repeated. */
+  /** Gives up: what waits is rejected, and a commit that keeps failing, or hangs, is not waited for. */
   async stop(reason: Error): Promise<void> {
     this.#stopped = reason;
     this.#timer?.timer.cancel();
     this.#timer = undefined;
-    this.#retrySleep.abort(reason);
+    this.#abort.abort(reason);
     await this.#idle.catch(() => {});
     for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
   }
@@ -94,13 +97,14 @@ export class Committer {
     this.#urgent = false;
     const waiters = this.#waiters;
     this.#waiters = [];
-    const changes: TableChange[] = [];
-    for (const part of parts) part.drain(changes);
     try {
+      const changes: TableChange[] = [];
+      for (const part of parts) part.drain(changes);
       await this.#write(changes);
       for (const part of parts) part.committed?.();
       for (const waiter of waiters) waiter.resolve();
     } catch (error) {
+      if (this.#stopped === undefined) this.#options.onFailure(error);
       for (const waiter of waiters) waiter.reject(error);
       throw error;
     } finally {
@@ -112,10 +116,12 @@ export class Committer {
   async #write(changes: readonly TableChange[]): Promise<void> {
     if (changes.length === 0) return;
     const { clock, store } = this.#options;
+    let whole = true;
     for (let failures = 0; ; ) {
       const begin = clock.monotonicMs();
       try {
-        await store.commit(changes);
+        if (whole) await withSignal(store.commit(changes), this.#abort.signal);
+        else await withSignal(salvage(store, changes), this.#abort.signal);
         const tookMs = clock.monotonicMs() - begin;
         this.#lazyMs = Math.min(LAZY_MS.max, Math.max(LAZY_MS.min, tookMs / COMMIT_SHARE));
         this.#options.onCommit(tookMs, rowsOf(changes));
@@ -128,9 +134,10 @@ export class Committer {
         if (this.#stopped !== undefined) throw this.#stopped;
         this.failing = true;
         this.#options.onFailure(error);
-        // It can never be written, a defect of ours: told loudly, not repeated for ever. Memory keeps what it said.
-        if (error instanceof PermanentError) throw error;
-        await clock.sleep(backoffMs(RETRY, ++failures, clock), this.#retrySleep.signal);
+        failures++;
+        // Something in it can never be written, a defect of ours: told loudly; the rest must not be lost with it.
+        if (error instanceof PermanentError) whole = false;
+        else await clock.sleep(backoffMs(RETRY, failures, clock), this.#abort.signal);
       }
     }
   }

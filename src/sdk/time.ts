@@ -25,7 +25,49 @@ function epochMs(value: number): number | undefined {
   return inRange(value / 1e6);
 }
 
+const ZERO = 48;
+let knownDay = "";
+let knownDayMs = 0;
+
+/** Two digits as a number; NaN where there are none. */
+function twoDigits(text: string, at: number): number {
+  const tens = text.charCodeAt(at) - ZERO;
+  const ones = text.charCodeAt(at + 1) - ZERO;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : NaN;
+}
+
+/**
+ * What nearly every log line has, `2026-11-03T10:15:00Z` or with milliseconds, at a tenth of the price of the expression:
+ * the day is remembered, since the next line is most likely of the same one. Undefined: not this shape, or not valid.
+ */
+function plainMs(text: string): number | undefined {
+  const { length } = text;
+  if ((length !== 20 && length !== 24) || text[length - 1] !== "Z" || text[10] !== "T" || text[13] !== ":" || text[16] !== ":") return undefined;
+  let ms = 0;
+  if (length === 24) {
+    const hundreds = text.charCodeAt(20) - ZERO;
+    if (text[19] !== "." || !(hundreds >= 0 && hundreds <= 9)) return undefined;
+    ms = hundreds * 100 + twoDigits(text, 21);
+  }
+  const hour = twoDigits(text, 11);
+  const minute = twoDigits(text, 14);
+  const second = twoDigits(text, 17);
+  if (!(hour <= 23 && minute <= 59 && second <= 59 && ms <= 999)) return undefined;
+  if (!text.startsWith(knownDay) || knownDay === "") {
+    const day = text.slice(0, 10);
+    const dayMs = anyMs(`${day}T00:00:00Z`);
+    if (dayMs === undefined) return undefined;
+    knownDay = day;
+    knownDayMs = dayMs;
+  }
+  return knownDayMs + ((hour * 60 + minute) * 60 + second) * 1_000 + ms;
+}
+
 function rfc3339Ms(text: string): number | undefined {
+  return plainMs(text) ?? anyMs(text);
+}
+
+function anyMs(text: string): number | undefined {
   const match = RFC3339.exec(text);
   if (match === null) return undefined;
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
