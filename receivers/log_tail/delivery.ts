@@ -1,8 +1,9 @@
 import type { ReceiverContext } from "../../src/sdk/component.ts";
 import type { Batch, Json } from "../../src/sdk/observation.ts";
 
-const BATCHES_MAX = 8;
-const BYTES_MAX = 8 * 2 ** 20;
+// Enough that a commit holds many batches: it then writes each page of the store once for all of them.
+const BATCHES_MAX = 32;
+const BYTES_MAX = 32 * 2 ** 20;
 const RETRY_MS = 1_000;
 
 interface Sent {
