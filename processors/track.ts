@@ -6,7 +6,7 @@ import { withResource, type Json, type Observation } from "../src/sdk/observatio
 import { RESOURCE_FIELDS, type StateDeclaration, type TypeDeclaration } from "../src/sdk/resource.ts";
 import { timeMs } from "../src/sdk/time.ts";
 import { toJson } from "../src/sdk/value.ts";
-import { rulesOf } from "./track/rules.ts";
+import { pointerPart, rulesOf } from "./track/rules.ts";
 import { trackSchema } from "./track/schema.ts";
 
 const OBSERVED = ["body", "attributes", "time", "source"] as const;
@@ -35,7 +35,7 @@ export const track = defineProcessor({
     const sequenceOf = optional("/sequence", config.sequence);
     const sinceOf = new Map<string, Expression>();
     for (const [state, declared] of Object.entries(config.states ?? {})) {
-      if (declared.since !== undefined) sinceOf.set(state, context.expression(`/states/${state}/since`, declared.since, OBSERVED));
+      if (declared.since !== undefined) sinceOf.set(state, context.expression(`/states/${pointerPart(state)}/since`, declared.since, OBSERVED));
     }
     const attributeNames = Object.keys(config.attributes ?? {});
     for (const name of attributeNames) {
@@ -68,9 +68,11 @@ export const track = defineProcessor({
       sighting.snapshot = observation.snapshot;
       sighting.source = observation.source;
       sighting.previous = previousOf === undefined ? undefined : keyText(previousOf.evaluate(observation, now));
-      sighting.time = timeOf === undefined ? observation.time : eventTime(timeOf.evaluate(observation, now), observation.time);
+      const time = timeOf === undefined ? undefined : eventTime(timeOf.evaluate(observation, now));
+      sighting.time = time ?? observation.time;
+      sighting.arrival = time === undefined;
       const sequence = sequenceOf?.evaluate(observation, now);
-      sighting.sequence = typeof sequence === "number" || typeof sequence === "bigint" || typeof sequence === "string" ? finite(Number(sequence)) : undefined;
+      sighting.sequence = sequenceNumber(sequence);
       const since = state === undefined ? undefined : sinceOf.get(state);
       sighting.since = since === undefined ? undefined : timeMs(orUndefined(since.evaluate(observation, now)));
       for (let i = 0; i < attributesOf.length; i++) sighting.attributes[i] = attribute(attributesOf[i]!.evaluate(observation, now));
@@ -81,10 +83,10 @@ export const track = defineProcessor({
       next(withResource(observation, tracker.self, tracker.transition));
     }
 
-    function eventTime(value: Value | Failure, received: number): number {
+    function eventTime(value: Value | Failure): number | undefined {
       const ms = timeMs(orUndefined(value));
       if (ms === undefined) context.counted("time_unusable");
-      return ms ?? received;
+      return ms;
     }
 
     function failed(observation: Observation, next: (observation: Observation) => void, what: string, value: Value | Failure): void {
@@ -104,7 +106,7 @@ function declarationOf(config: Parameters<typeof track.create>[0], attributes: r
   return {
     type: config.type,
     states,
-    statesKey: JSON.stringify([config.states ?? {}, config.exhaustive, config.illegal_move, config.undeclared_state]),
+    statesKey: canonical([config.states ?? {}, config.exhaustive, config.illegal_move, config.undeclared_state]),
     attributes,
     exhaustive: config.exhaustive,
     loopStates: new Set(Object.entries(config.states ?? {}).filter(([, s]) => s.loop_max !== undefined).map(([name]) => name)),
@@ -117,7 +119,8 @@ function declarationOf(config: Parameters<typeof track.create>[0], attributes: r
 
 /** An id or a state as text: a non-empty string, a boolean or a safe integer; undefined for anything else. */
 function keyText(value: Value | Failure): string | undefined {
-  if (typeof value === "string") return value === "" || value.length > ID_LENGTH_MAX ? undefined : value;
+  // A lone surrogate would be another text once it comes back from the store.
+  if (typeof value === "string") return value === "" || value.length > ID_LENGTH_MAX ? undefined : value.isWellFormed() ? value : value.toWellFormed();
   if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : undefined;
   return typeof value === "boolean" || typeof value === "bigint" ? String(value) : undefined;
 }
@@ -125,13 +128,23 @@ function keyText(value: Value | Failure): string | undefined {
 /** Undefined, where the expression failed, keeps the old value. */
 function attribute(value: Value | Failure): Json | undefined {
   if (value instanceof Failure) return undefined;
-  return value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : toJson(value);
+  // JSON has no name for a number that is none, so it could not be kept.
+  if (typeof value === "number") return Number.isFinite(value) ? value : undefined;
+  return value === null || typeof value === "string" || typeof value === "boolean" ? value : toJson(value);
 }
 
 function orUndefined(value: Value | Failure): unknown {
   return value instanceof Failure ? undefined : value;
 }
 
-function finite(value: number): number | undefined {
-  return Number.isFinite(value) ? value : undefined;
+function sequenceNumber(value: Value | Failure | undefined): number | undefined {
+  if (typeof value === "string" ? value.trim() === "" : typeof value !== "number" && typeof value !== "bigint") return undefined;
+  const number = Number(value);
+  return Number.isFinite(number) ? number : undefined;
+}
+
+/** JSON with sorted keys: the same for the same declaration, however it is written. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    part === null || typeof part !== "object" || Array.isArray(part) ? part : Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))));
 }

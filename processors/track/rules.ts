@@ -1,5 +1,6 @@
 import type { ConfigOf, ProcessorContext } from "../../src/sdk/component.ts";
 import { durationMs } from "../../src/sdk/duration.ts";
+import { ConfigError } from "../../src/sdk/errors.ts";
 import type { RuleDeclaration } from "../../src/sdk/rule.ts";
 import type { Template } from "../../src/sdk/template.ts";
 import type { trackSchema } from "./schema.ts";
@@ -22,16 +23,21 @@ const ILLEGAL_RESOLVES_AFTER_MS = 3_600_000;
 export function rulesOf(config: Config, context: ProcessorContext): RuleDeclaration[] {
   const rules: RuleDeclaration[] = [];
   const typeName = pascal(config.type);
+  const ids = new Set<string>();
 
   /** What all kinds have; undefined where it is switched off. */
   function base(pointer: string, name: string, options: AlertOptions | undefined, labels: Readonly<Record<string, string>>, summary: string) {
     if (options?.enabled === false) return undefined;
     const alert = options?.alert ?? name;
+    // Two states may be written alike (`in-progress`, `in_progress`): one rule must not take the other's place.
+    const id = ids.has(name) ? alert : name;
+    if (ids.has(id)) throw new ConfigError(pointer, `two states raise ${id}; give one another name with \`alert\``);
+    ids.add(id);
     const written = (kind: string, values: Readonly<Record<string, string>> | undefined): Map<string, Template> =>
       new Map(Object.entries(values ?? {}).map(([key, text]) => [key, context.template(`${pointer}/${kind}/${key}`, text, ["self", "transition"])]));
     const literal = (text: string): Template => context.template(pointer, text.replaceAll("{{", "{ {"), []);
     return {
-      id: name,
+      id,
       alert,
       type: config.type,
       labels: new Map([
@@ -44,7 +50,7 @@ export function rulesOf(config: Config, context: ProcessorContext): RuleDeclarat
   }
 
   for (const [state, declared] of Object.entries(config.states ?? {})) {
-    const pointer = `/states/${state.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    const pointer = `/states/${pointerPart(state)}`;
     const stateName = pascal(state);
     if (declared.stuck_after !== undefined) {
       const rule = base(`${pointer}/stuck`, `${typeName}StuckIn${stateName}`, declared.stuck, { state },
@@ -77,10 +83,15 @@ export function rulesOf(config: Config, context: ProcessorContext): RuleDeclarat
   return rules;
 }
 
-/** `payment_failed` → `PaymentFailed`. */
+/** A key in a JSON pointer. https://www.rfc-editor.org/rfc/rfc6901#section-3 */
+export function pointerPart(key: string): string {
+  return key.replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
+/** `payment_failed` → `PaymentFailed`; letters of any script stay. */
 export function pascal(name: string): string {
   return name
-    .split(/[^a-zA-Z0-9]+/)
+    .split(/[^\p{L}\p{M}\p{N}]+/u)
     .filter((part) => part !== "")
     .map((part) => part[0]!.toUpperCase() + part.slice(1))
     .join("");

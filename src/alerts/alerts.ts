@@ -1,4 +1,4 @@
-import type { Alert } from "../sdk/alert.ts";
+import type { Alert, ResolveReason } from "../sdk/alert.ts";
 import type { Clock, Timer } from "../sdk/clock.ts";
 import type { Sample } from "../sdk/metrics.ts";
 import type { EvaluatedResource, Judge } from "../sdk/resource.ts";
@@ -20,11 +20,15 @@ export interface AlertsOptions {
   readonly evaluationIntervalMs: () => number;
   readonly onFailure: (rule: RuleDeclaration, message: string) => void;
   readonly notify: (alert: Alert, exporters: readonly string[]) => void;
-  /** Something must be committed, soon: somebody may have to be told. */
-  readonly changed: () => void;
+  /** Something must be committed; `urgent` when somebody may have to be told. */
+  readonly changed: (urgent: boolean) => void;
   /** Row of a live resource. */
   readonly rowOf: (type: string, id: string) => number | undefined;
   readonly judgeAll: (type: string) => void;
+  /** The type may be judged from now on. */
+  readonly resume: (type: string) => void;
+  /** What this receiver feeds may be judged again. */
+  readonly heard: (receiver: string) => void;
 }
 
 /** Every alert, its rule or not: what is open, and what was until a moment ago. */
@@ -40,6 +44,7 @@ export class Alerts implements Persistent, Judge {
   readonly #dirty = new Set<AlertState>();
   #deletes: Cell[] = [];
   #timer: Timer | undefined;
+  #stopped = false;
 
   constructor(options: AlertsOptions) {
     this.#options = options;
@@ -52,14 +57,18 @@ export class Alerts implements Persistent, Judge {
       changed: (state) => {
         this.#dirty.add(state);
         if (state.status === "resolved") this.#showResolved(state);
-        options.changed();
+        options.changed(state.status !== "pending");
       },
       dropped: (state) => this.#delete(state),
     });
   }
 
-  judge(resource: EvaluatedResource, leftState: string | undefined): number {
-    return this.#evaluator.judge(resource, leftState);
+  judge(resource: EvaluatedResource, leftState: string | undefined, observed: boolean): number {
+    return this.#evaluator.judge(resource, leftState, observed);
+  }
+
+  mayExpire(resource: EvaluatedResource): boolean {
+    return this.#evaluator.mayExpire(resource);
   }
 
   forget(resource: EvaluatedResource, reason: "deleted" | "expired"): void {
@@ -67,23 +76,28 @@ export class Alerts implements Persistent, Judge {
     for (const [key, { state }] of this.#orphans) {
       if (state.type !== resource.type || state.resource !== resource.id) continue;
       this.#orphans.delete(key);
-      this.#evaluator.resolve(state, reason, this.#options.clock.now());
+      this.#end(state, reason);
     }
   }
 
   /**
-   * Takes the rules of a new graph and reconciles: alerts keep their state by type, rule and resource; those whose rule
-   * is gone resolve after a while, unless a rejected file (`frozenFiles`) is why it is gone.
+   * Takes the rules of a new graph and reconciles: alerts keep their state by type, rule and resource, pending ones too;
+   * those whose rule is gone end after a while, unless a rejected file (`frozenFiles`) is why it is gone.
+   * `receivers`: those that are configured.
    */
-  configure(rules: readonly ConfiguredRule[], frozenFiles: ReadonlySet<string>): void {
+  configure(rules: readonly ConfiguredRule[], frozenFiles: ReadonlySet<string>, receivers?: ReadonlySet<string>): void {
     const now = this.#options.clock.now();
-    this.#frozenFiles = frozenFiles;
     const before = new Map<string, AlertState[]>();
     const remember = (state: AlertState): void => {
       const key = ruleKey(state.type, state.rule);
-      before.set(key, [...(before.get(key) ?? []), state]);
+      const states = before.get(key);
+      if (states === undefined) before.set(key, [state]);
+      else states.push(state);
     };
-    const since = new Map([...this.#orphans].map(([key, { at }]) => [key, at]));
+    // While its file was rejected, nobody could say that the rule was gone.
+    const since = new Map([...this.#orphans].filter(([, { state }]) => !this.#frozenFiles.has(state.file)).map(([key, { at }]) => [key, at]));
+    this.#frozenFiles = frozenFiles;
+    this.#evaluator.receivers = receivers;
     for (const type of this.#evaluator.types.values()) for (const rule of type.all) rule.open.forEach(remember);
     for (const { state } of this.#orphans.values()) remember(state);
     this.#orphans.clear();
@@ -95,8 +109,7 @@ export class Alerts implements Persistent, Judge {
       for (const state of before.get(key) ?? []) {
         const row = this.#options.rowOf(state.type, state.resource);
         if (row !== undefined) open.set(row, state);
-        else if (state.status === "pending") this.#delete(state);
-        else this.#evaluator.resolve(state, "expired", now);
+        else this.#end(state, "expired");
       }
       before.delete(key);
       byType.set(rule.declaration.type, [...(byType.get(rule.declaration.type) ?? []), { ...rule, open }]);
@@ -104,8 +117,7 @@ export class Alerts implements Persistent, Judge {
     for (const states of before.values()) {
       for (const state of states) {
         const key = alertKey(state);
-        if (state.status === "pending") this.#delete(state);
-        else this.#orphans.set(key, { state, at: since.get(key) ?? now });
+        this.#orphans.set(key, { state, at: since.get(key) ?? now });
       }
     }
     this.#evaluator.setRules(new Map([...byType].map(([type, list]) => [type, new TypeRules(list)])));
@@ -120,7 +132,12 @@ export class Alerts implements Persistent, Judge {
 
   /** The receivers of the type have caught up: it is judged now. */
   release(type: string): void {
-    if (this.#evaluator.held.delete(type)) this.#options.judgeAll(type);
+    if (this.#evaluator.held.delete(type)) this.#options.resume(type);
+  }
+
+  /** The type is not fed any more: it need not wait. */
+  drop(type: string): void {
+    this.#evaluator.held.delete(type);
   }
 
   isHeld(type: string): boolean {
@@ -130,7 +147,7 @@ export class Alerts implements Persistent, Judge {
   /** A receiver cannot read its source, or can again. */
   setFailing(receiver: string, failing: boolean): void {
     if (failing) this.#evaluator.failing.add(receiver);
-    else if (this.#evaluator.failing.delete(receiver)) for (const type of this.#evaluator.types.keys()) this.#options.judgeAll(type);
+    else if (this.#evaluator.failing.delete(receiver)) this.#options.heard(receiver);
   }
 
   isStale(sources: readonly string[]): boolean {
@@ -184,6 +201,7 @@ export class Alerts implements Persistent, Judge {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
@@ -196,7 +214,13 @@ export class Alerts implements Persistent, Judge {
   #delete(state: AlertState): void {
     this.#dirty.delete(state);
     this.#deletes.push(state.type, state.rule, state.resource);
-    this.#options.changed();
+    this.#options.changed(false);
+  }
+
+  /** Ends an alert whatever its rule says; what never fired leaves no trace. */
+  #end(state: AlertState, reason: ResolveReason): void {
+    if (state.status === "pending") this.#delete(state);
+    else this.#evaluator.resolve(state, reason, this.#options.clock.now());
   }
 
   #showResolved(state: AlertState): void {
@@ -232,8 +256,8 @@ export class Alerts implements Persistent, Judge {
       this.#resolved.delete(key);
       if (!this.#isOpen(state)) this.#delete(state);
     }
-    if (next !== Infinity) this.#timer = this.#options.clock.at(next, () => this.#tidy());
-    for (const state of removed) this.#evaluator.resolve(state, "rule_removed", now);
+    if (next !== Infinity && !this.#stopped) this.#timer = this.#options.clock.at(next, () => this.#tidy());
+    for (const state of removed) this.#end(state, "rule_removed");
   }
 
   /** A new episode of the same rule and resource has the same key in the store. */

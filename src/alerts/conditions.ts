@@ -21,11 +21,12 @@ export interface ConditionOptions {
   readonly onFailure: (rule: RuleDeclaration, message: string) => void;
 }
 
-/** Judges one resource by one rule: a function of the resource and the clock alone. */
+/** Judges one resource by one rule: a function of the resource and the clock, and whether an observation is the reason. */
 export function judgeRule(
   rule: RuleDeclaration,
   resource: EvaluatedResource,
   now: number,
+  observed: boolean,
   options: ConditionOptions,
   verdict: Verdict,
 ): void {
@@ -37,7 +38,8 @@ export function judgeRule(
       if (value instanceof Failure) options.onFailure(rule, value.message);
       else if (typeof value !== "boolean") options.onFailure(rule, "the condition is no boolean");
       verdict.holds = value === true;
-      verdict.activeAt = Math.min(resource.eventTime, now);
+      // What the clock alone made true is true from now on; anything else, since the observation.
+      verdict.activeAt = observed || !rule.expr.reads.now ? Math.min(resource.eventTime, now) : now;
       if (rule.expr.reads.now) verdict.nextMs = now + options.evaluationIntervalMs();
       return;
     }
@@ -52,7 +54,8 @@ export function judgeRule(
       return until(resource.since, rule.resolveAfterMs, now, verdict);
     case "illegal":
       if (!resource.illegal) return;
-      return until(resource.since, rule.resolveAfterMs, now, verdict);
+      // Not `since`: the source may say that the state began long before the move.
+      return until(resource.movedAt, rule.resolveAfterMs, now, verdict);
     case "undeclared":
       verdict.holds = resource.undeclared;
       verdict.activeAt = resource.since;

@@ -18,7 +18,7 @@ export interface EvaluatorOptions {
   readonly onFailure: (rule: RuleDeclaration, message: string) => void;
   /** The alert must be told to these exporters, with the next commit. */
   readonly notify: (alert: Alert, exporters: readonly string[]) => void;
-  /** The alert changed: it belongs into the next commit. */
+  /** The alert changed: it belongs into the next commit; a soon one, if it fires or is over. */
   readonly changed: (state: AlertState) => void;
   /** A pending alert is over before it fired: nothing of it is kept. */
   readonly dropped: (state: AlertState) => void;
@@ -35,6 +35,8 @@ export class Evaluator implements Judge {
   readonly held = new Set<string>();
   /** Receivers that cannot read their source: what only they feed is stale. */
   readonly failing = new Set<string>();
+  /** Receivers that are configured: another one has nothing to say any more. */
+  receivers: ReadonlySet<string> | undefined;
   readonly #verdict: Verdict = { holds: false, activeAt: 0, nextMs: Infinity };
 
   constructor(options: EvaluatorOptions) {
@@ -56,24 +58,39 @@ export class Evaluator implements Judge {
 
   /** Nobody can say whether its alerts hold: all its receivers are failing. */
   isStale(sources: readonly string[]): boolean {
-    return this.failing.size > 0 && sources.length > 0 && sources.every((source) => this.failing.has(source));
+    if (this.failing.size === 0 || !sources.some((source) => this.failing.has(source))) return false;
+    return sources.every((source) => this.failing.has(source) || this.receivers?.has(source) === false);
   }
 
-  judge(resource: EvaluatedResource, leftState: string | undefined): number {
+  mayExpire(resource: EvaluatedResource): boolean {
+    return !this.held.has(resource.type) && !this.isStale(resource.sources);
+  }
+
+  judge(resource: EvaluatedResource, leftState: string | undefined, observed: boolean): number {
     const rules = this.#types.get(resource.type);
     if (rules === undefined) return Infinity;
     const now = this.#options.clock.now();
     const held = this.held.has(resource.type) || this.isStale(resource.sources);
     let next = Infinity;
-    for (const rule of rules.general) next = Math.min(next, this.#apply(rule, resource, now, held));
-    for (const rule of rules.of(resource.state)) next = Math.min(next, this.#apply(rule, resource, now, held));
+    for (const rule of rules.general) next = Math.min(next, this.#apply(rule, resource, now, observed, held));
+    for (const rule of rules.of(resource.state)) next = Math.min(next, this.#apply(rule, resource, now, observed, held));
     if (leftState !== undefined && leftState !== resource.state) {
-      for (const rule of rules.of(leftState)) next = Math.min(next, this.#apply(rule, resource, now, held));
+      for (const rule of rules.of(leftState)) next = Math.min(next, this.#apply(rule, resource, now, observed, held));
     }
+    if (!observed || rules.lingering.has(resource.row)) this.#settleLeft(rules, resource, now, observed, held);
     return next;
   }
 
+  /** Alerts about states that the resource left while nothing could be said of it, or before a restart. */
+  #settleLeft(rules: TypeRules, resource: EvaluatedResource, now: number, observed: boolean, held: boolean): void {
+    rules.lingering.delete(resource.row);
+    for (const rule of rules.ofStates) {
+      if (rule.open.size > 0 && rule.open.has(resource.row)) this.#apply(rule, resource, now, observed, held);
+    }
+  }
+
   forget(resource: EvaluatedResource, reason: "deleted" | "expired"): void {
+    this.#types.get(resource.type)?.lingering.delete(resource.row);
     for (const rule of this.#types.get(resource.type)?.all ?? []) {
       const state = rule.open.get(resource.row);
       if (state === undefined) continue;
@@ -93,10 +110,10 @@ export class Evaluator implements Judge {
   }
 
   /** Returns when to look again. */
-  #apply(rule: ActiveRule, resource: EvaluatedResource, now: number, held: boolean): number {
+  #apply(rule: ActiveRule, resource: EvaluatedResource, now: number, observed: boolean, held: boolean): number {
     const { declaration } = rule;
     const verdict = this.#verdict;
-    judgeRule(declaration, resource, now, this.#options, verdict);
+    judgeRule(declaration, resource, now, observed, this.#options, verdict);
     const open = rule.open.size === 0 ? undefined : rule.open.get(resource.row);
     return verdict.holds
       ? this.#holds(rule, resource, open, now, held)
@@ -133,7 +150,10 @@ export class Evaluator implements Judge {
       open.clearSince = now;
       this.#options.changed(open);
     }
-    if (held) return Infinity;
+    if (held) {
+      this.#types.get(resource.type)!.lingering.add(resource.row);
+      return Infinity;
+    }
     if (now < open.clearSince + keepMs) return open.clearSince + keepMs;
     rule.open.delete(resource.row);
     open.details = detailsOf(rule.declaration, resource);

@@ -1,14 +1,16 @@
-import type { Alert, Notification, Receipt } from "../sdk/alert.ts";
+import type { Alert } from "../sdk/alert.ts";
 import { backoffMs } from "../sdk/backoff.ts";
-import { deadline, type Clock, type Timer } from "../sdk/clock.ts";
+import { deadline, type Clock } from "../sdk/clock.ts";
 import { messageOf, PermanentError, RetryLaterError } from "../sdk/errors.ts";
-import type { Json } from "../sdk/observation.ts";
+import { withSignal } from "../sdk/signal.ts";
 import type { Cell, Persistent, Store, Table, TableChange } from "../sdk/store.ts";
+import { createLane, nextEntry, type Destination, type Entry, type Lane } from "./lane.ts";
+import { Receipts } from "./receipts.ts";
 
-/** Deliveries under way at once to an exporter that deduplicates; one at most for each dedup key. */
-const CONCURRENCY = 4;
 const ATTEMPT_TIMEOUT_MS = 15_000;
 const BACKOFF = { firstMs: 1_000, maxMs: 5 * 60_000 };
+/** However long a destination asks us to wait. */
+const RETRY_AFTER_MAX_MS = 3_600_000;
 /** A notification that could not be delivered for this long goes to the dead letters. */
 const GIVE_UP_AFTER_MS = 24 * 3_600_000;
 /** Notifications kept for each exporter; beyond, the oldest goes to the dead letters. */
@@ -19,30 +21,6 @@ const OUTBOX: Table = {
   columns: [["number", "integer"], ["exporter", "text"], ["created_at", "integer"], ["alert", "json"]],
   keyColumns: 1,
 };
-
-/** What the destination answered last for an open incident: a message id to update, say. */
-const RECEIPTS: Table = {
-  name: "receipts",
-  columns: [["exporter", "text"], ["dedup_key", "text"], ["receipt", "json"]],
-  keyColumns: 2,
-};
-
-interface Entry {
-  readonly number: number;
-  readonly createdAt: number;
-  readonly alert: Alert;
-  /** An attempt may have reached the destination. After a restart nobody knows: true. */
-  attempted: boolean;
-  /** Its row is committed: it may leave the agent. */
-  durable: boolean;
-}
-
-/** One exporter that takes alerts. */
-export interface Destination {
-  /** See `Exporter.deduplicates`. */
-  readonly deduplicates: boolean;
-  notify(notification: Notification, signal: AbortSignal): Promise<Receipt>;
-}
 
 export interface OutboxOptions {
   readonly clock: Clock;
@@ -55,19 +33,8 @@ export interface OutboxOptions {
   readonly onFailed: (exporter: string, error: unknown, again: boolean) => void;
   readonly onHealed: (exporter: string) => void;
   readonly deadLetter: (exporter: string, alert: Alert, reason: string) => void;
-}
-
-interface Lane {
-  destination: Destination | undefined;
-  readonly entries: Map<number, Entry>;
-  /** The last entry of each key. */
-  readonly last: Map<string, Entry>;
-  readonly busyKeys: Set<string>;
-  readonly abort: AbortController;
-  running: number;
-  failures: number;
-  notBefore: number;
-  timer: Timer | undefined;
+  /** Something waits for an exporter that is not connected. */
+  readonly onUnattended: (exporter: string) => void;
 }
 
 /**
@@ -76,18 +43,17 @@ interface Lane {
  * delivery that was under way. For each key the order is kept, and a trigger that nobody has seen is dropped with its resolve.
  */
 export class Outbox implements Persistent {
-  readonly tables = [OUTBOX, RECEIPTS];
+  readonly #receipts = new Receipts();
+  readonly tables = [OUTBOX, ...this.#receipts.tables];
   readonly #options: OutboxOptions;
   readonly #lanes = new Map<string, Lane>();
-  readonly #receipts = new Map<string, Json>();
   #puts: Cell[] = [];
   #deletes: Cell[] = [];
-  #receiptPuts: Cell[] = [];
-  #receiptDeletes: Cell[] = [];
   #draining: Entry[] = [];
   #fresh: Entry[] = [];
   #number = 0;
   #stopped = false;
+  #flushed: (() => void)[] = [];
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -98,12 +64,14 @@ export class Outbox implements Persistent {
     for (const exporter of exporters) {
       const lane = this.#lane(exporter);
       if (alert.status === "resolved" && this.#supersede(lane, alert)) continue;
-      const entry: Entry = { number: ++this.#number, createdAt: this.#options.clock.now(), alert, attempted: false, durable: false };
+      const createdAt = this.#options.clock.now();
+      const entry: Entry = { number: ++this.#number, createdAt, alert, attempted: false, durable: false, failures: 0, notBefore: 0 };
       lane.entries.set(entry.number, entry);
       lane.last.set(alert.dedup_key, entry);
-      this.#puts.push(entry.number, exporter, entry.createdAt, JSON.stringify(alert));
+      this.#puts.push(entry.number, exporter, createdAt, JSON.stringify(alert));
       this.#fresh.push(entry);
-      if (lane.entries.size > PENDING_MAX) this.#giveUp(exporter, lane, lane.entries.values().next().value!, `more than ${PENDING_MAX} notifications waited`);
+      if (lane.entries.size > PENDING_MAX) this.#giveUp(lane, lane.entries.values().next().value!, `more than ${PENDING_MAX} notifications waited`);
+      if (lane.destination === undefined) this.#options.onUnattended(exporter);
     }
     this.#options.changed();
   }
@@ -112,7 +80,7 @@ export class Outbox implements Persistent {
   connect(exporter: string, destination: Destination | undefined): void {
     const lane = this.#lane(exporter);
     lane.destination = destination;
-    this.#pump(exporter, lane);
+    this.#pump(lane);
   }
 
   /** Entries that wait for an exporter. */
@@ -127,32 +95,44 @@ export class Outbox implements Persistent {
   /** Gives up whatever waits for an exporter that will not come back. */
   abandon(exporter: string, reason: string): void {
     const lane = this.#lane(exporter);
-    for (const entry of lane.entries.values()) this.#giveUp(exporter, lane, entry, reason);
+    for (const entry of lane.entries.values()) this.#giveUp(lane, entry, reason);
   }
 
   /** Nothing is under way and nothing could be sent now. */
   get idle(): boolean {
     const now = this.#options.clock.now();
-    return [...this.#lanes.values()].every((lane) => lane.running === 0 && (lane.destination === undefined || lane.notBefore > now || lane.entries.size === 0));
+    return [...this.#lanes.values()].every((lane) => lane.running === 0 && (this.#stopped || typeof nextEntry(lane, now) === "number"));
+  }
+
+  /** Resolves when all that is durable has had its attempt, at most after `ms`. Never rejects. */
+  async flush(ms: number): Promise<void> {
+    if (this.idle) return;
+    const { clock } = this.#options;
+    await new Promise<void>((resolve) => {
+      const limit = clock.at(clock.now() + ms, resolve);
+      this.#flushed.push(() => {
+        limit.cancel();
+        resolve();
+      });
+    });
   }
 
   async restore(store: Store): Promise<void> {
-    await store.load(RECEIPTS, (cells) => {
-      for (let i = 0; i < cells.length; i += 3) this.#receipts.set(receiptKey(cells[i] as string, cells[i + 1] as string), JSON.parse(cells[i + 2] as string) as Json);
-    });
+    await this.#receipts.restore(store);
     const entries: [string, Entry][] = [];
     await store.load(OUTBOX, (cells) => {
       for (let i = 0; i < cells.length; i += 4) {
-        const number = cells[i] as number;
-        this.#number = Math.max(this.#number, number);
-        entries.push([cells[i + 1] as string, { number, createdAt: cells[i + 2] as number, alert: JSON.parse(cells[i + 3] as string) as Alert, attempted: true, durable: true }]);
+        const [number, exporter, createdAt, alert] = cells.slice(i, i + 4) as [number, string, number, string];
+        entries.push([exporter, { number, createdAt, alert: JSON.parse(alert) as Alert, attempted: true, durable: true, failures: 0, notBefore: 0 }]);
       }
     });
     entries.sort(([, a], [, b]) => a.number - b.number);
     for (const [exporter, entry] of entries) {
-      this.#lane(exporter).entries.set(entry.number, entry);
-      this.#lane(exporter).last.set(entry.alert.dedup_key, entry);
+      const lane = this.#lane(exporter);
+      lane.entries.set(entry.number, entry);
+      lane.last.set(entry.alert.dedup_key, entry);
     }
+    this.#number = entries.at(-1)?.[1].number ?? 0;
   }
 
   drain(changes: TableChange[]): void {
@@ -163,31 +143,28 @@ export class Outbox implements Persistent {
       for (let i = 0; i < this.#puts.length; i += 4) if (!dropped.has(this.#puts[i]!)) puts.push(...this.#puts.slice(i, i + 4));
       changes.push({ table: OUTBOX, puts, deletes: this.#deletes });
     }
-    if (this.#receiptPuts.length + this.#receiptDeletes.length > 0) {
-      changes.push({ table: RECEIPTS, puts: this.#receiptPuts, deletes: this.#receiptDeletes });
-    }
+    this.#receipts.drain(changes);
     this.#draining = this.#fresh;
     this.#fresh = [];
     this.#puts = [];
     this.#deletes = [];
-    this.#receiptPuts = [];
-    this.#receiptDeletes = [];
   }
 
   committed(): void {
     if (this.#draining.length === 0) return;
     for (const entry of this.#draining) entry.durable = true;
     this.#draining = [];
-    for (const [exporter, lane] of this.#lanes) this.#pump(exporter, lane);
+    for (const lane of this.#lanes.values()) this.#pump(lane);
   }
 
   /** Breaks off what is under way; the entries stay for the next start. */
   stop(): void {
     this.#stopped = true;
     for (const lane of this.#lanes.values()) {
-      lane.timer?.cancel();
+      lane.timer?.timer.cancel();
       lane.abort.abort(new Error("the agent is stopping"));
     }
+    for (const resolve of this.#flushed.splice(0)) resolve();
   }
 
   /** True when the alert need not be told at all: nobody can have seen that it fired. Otherwise drops triggers it overtakes. */
@@ -200,37 +177,29 @@ export class Outbox implements Persistent {
 
   #lane(exporter: string): Lane {
     let lane = this.#lanes.get(exporter);
-    if (lane === undefined) {
-      lane = { destination: undefined, entries: new Map(), last: new Map(), busyKeys: new Set(), abort: new AbortController(), running: 0, failures: 0, notBefore: 0, timer: undefined };
-      this.#lanes.set(exporter, lane);
-    }
+    if (lane === undefined) this.#lanes.set(exporter, (lane = createLane(exporter)));
     return lane;
   }
 
-  #pump(exporter: string, lane: Lane): void {
-    if (this.#stopped || lane.destination === undefined || lane.entries.size === 0) return;
+  #pump(lane: Lane): void {
+    if (this.#stopped) return;
     const now = this.#options.clock.now();
-    if (lane.notBefore > now) {
-      lane.timer ??= this.#options.clock.at(lane.notBefore, () => {
+    let next = nextEntry(lane, now);
+    for (; typeof next === "object"; next = nextEntry(lane, now)) void this.#deliver(lane, next);
+    if (next === Infinity || (lane.timer !== undefined && lane.timer.at <= next)) return;
+    lane.timer?.timer.cancel();
+    lane.timer = {
+      at: next,
+      timer: this.#options.clock.at(next, () => {
         lane.timer = undefined;
-        this.#pump(exporter, lane);
-      });
-      return;
-    }
-    // While the destination fails, one attempt at a time finds out whether it is back.
-    const concurrency = lane.failures > 0 || !lane.destination.deduplicates ? 1 : CONCURRENCY;
-    const waiting = new Set<string>();
-    for (const entry of lane.entries.values()) {
-      if (lane.running >= concurrency) return;
-      const key = entry.alert.dedup_key;
-      if (waiting.has(key) || lane.busyKeys.has(key)) continue;
-      if (entry.durable) void this.#deliver(exporter, lane, entry);
-      else waiting.add(key);
-    }
+        this.#pump(lane);
+      }),
+    };
   }
 
-  async #deliver(exporter: string, lane: Lane, entry: Entry): Promise<void> {
+  async #deliver(lane: Lane, entry: Entry): Promise<void> {
     const { clock } = this.#options;
+    const { exporter } = lane;
     const key = entry.alert.dedup_key;
     const destination = lane.destination!;
     lane.running++;
@@ -239,40 +208,46 @@ export class Outbox implements Persistent {
     const limit = deadline(clock, ATTEMPT_TIMEOUT_MS, lane.abort.signal);
     try {
       const status = entry.alert.status === "firing" ? "firing" : "resolved";
-      const receipt = await destination.notify(
-        { id: `${key.slice(0, 32)}-${entry.number}`, status, alerts: [entry.alert], receipt: this.#receipts.get(receiptKey(exporter, key)) },
+      // The number may come again after a restart, with another time.
+      const id = `${key.slice(0, 32)}-${entry.createdAt}-${entry.number}`;
+      const receipt = await withSignal(
+        destination.notify({ id, status, alerts: [entry.alert], receipt: this.#receipts.get(exporter, key) }, limit.signal),
         limit.signal,
       );
-      this.#remember(exporter, entry.alert, receipt);
+      this.#receipts.remember(exporter, entry.alert, receipt);
       this.#forget(lane, entry);
       this.#options.onSent(exporter);
       if (lane.failures > 0) this.#options.onHealed(exporter);
       lane.failures = 0;
       if (!destination.deduplicates) await this.#options.committed().catch(() => {});
     } catch (error) {
-      if (!this.#stopped) this.#failed(exporter, lane, entry, error);
+      if (!this.#stopped) this.#failed(lane, entry, error);
     } finally {
       limit.clear();
       lane.running--;
       lane.busyKeys.delete(key);
-      this.#pump(exporter, lane);
+      this.#pump(lane);
+      if (this.#flushed.length > 0 && this.idle) for (const resolve of this.#flushed.splice(0)) resolve();
     }
   }
 
-  #failed(exporter: string, lane: Lane, entry: Entry, error: unknown): void {
+  #failed(lane: Lane, entry: Entry, error: unknown): void {
     const { clock } = this.#options;
-    const tooOld = clock.now() - entry.createdAt > GIVE_UP_AFTER_MS;
-    const again = !(error instanceof PermanentError) && !tooOld;
-    this.#options.onFailed(exporter, error, again);
-    if (!again) return this.#giveUp(exporter, lane, entry, messageOf(error));
+    const now = clock.now();
+    const again = !(error instanceof PermanentError) && now - entry.createdAt <= GIVE_UP_AFTER_MS;
+    this.#options.onFailed(lane.exporter, error, again);
+    if (!again) return this.#giveUp(lane, entry, messageOf(error));
     lane.failures++;
-    const waitMs = backoffMs(BACKOFF, lane.failures, clock);
-    lane.notBefore = clock.now() + Math.max(waitMs, error instanceof RetryLaterError ? error.retryAfterMs : 0);
+    entry.failures++;
+    entry.notBefore = now + backoffMs(BACKOFF, entry.failures, clock);
+    const asked = error instanceof RetryLaterError ? Math.min(error.retryAfterMs, RETRY_AFTER_MAX_MS) : 0;
+    lane.notBefore = now + Math.max(backoffMs(BACKOFF, lane.failures, clock), asked);
   }
 
-  #giveUp(exporter: string, lane: Lane, entry: Entry, reason: string): void {
+  #giveUp(lane: Lane, entry: Entry, reason: string): void {
     this.#forget(lane, entry);
-    this.#options.deadLetter(exporter, entry.alert, reason);
+    if (entry.alert.status === "resolved") this.#receipts.remember(lane.exporter, entry.alert, undefined);
+    this.#options.deadLetter(lane.exporter, entry.alert, reason);
   }
 
   #forget(lane: Lane, entry: Entry): void {
@@ -281,18 +256,4 @@ export class Outbox implements Persistent {
     this.#deletes.push(entry.number);
     this.#options.changed();
   }
-
-  #remember(exporter: string, alert: Alert, receipt: Receipt): void {
-    const key = receiptKey(exporter, alert.dedup_key);
-    if (alert.status === "firing" && receipt !== undefined) {
-      this.#receipts.set(key, receipt);
-      this.#receiptPuts.push(exporter, alert.dedup_key, JSON.stringify(receipt));
-    } else if (this.#receipts.delete(key)) {
-      this.#receiptDeletes.push(exporter, alert.dedup_key);
-    }
-  }
-}
-
-function receiptKey(exporter: string, dedupKey: string): string {
-  return `${exporter}\n${dedupKey}`;
 }

@@ -1,4 +1,4 @@
-import type { ComponentConfig, Problem, Wanted } from "../config/model.ts";
+import type { ComponentConfig, Problem, ServiceConfig, Wanted } from "../config/model.ts";
 import type { AnyDefinition } from "../sdk/component.ts";
 import { ConfigError, messageOf } from "../sdk/errors.ts";
 import { buildGraph, type FlowParts, type Graph } from "./graph.ts";
@@ -9,7 +9,8 @@ import { PlanError, problemAt } from "./problems.ts";
 /** What applying needs of the agent. */
 export interface ApplyParts {
   readonly definitions: readonly AnyDefinition[];
-  readonly contextOf: (config: ComponentConfig, uses: Use[]) => unknown;
+  /** `service` is the one that the component will run under. Default: the one that runs now. */
+  readonly contextOf: (config: ComponentConfig, uses: Use[], service?: ServiceConfig) => unknown;
   readonly flow: FlowParts;
   /** Makes room for the queues of new exporters that take observations; before the graph is built. */
   readonly prepareQueue: (instance: Instance) => void;
@@ -28,7 +29,7 @@ export function build(plan: Plan, wanted: Wanted, running: ReadonlyMap<string, I
     const definition = parts.definitions.find(({ kind, type }) => kind === config.kind && type === config.type);
     try {
       if (definition === undefined) throw new ConfigError("", `there is no ${config.kind} of type "${config.type}"`);
-      instances.set(instanceKey(config), createInstance(definition, config, parts.contextOf));
+      instances.set(instanceKey(config), createInstance(definition, config, (of, uses) => parts.contextOf(of, uses, wanted.service)));
     } catch (error) {
       problems.push(problemAt(config, error instanceof ConfigError ? error.pointer : "", messageOf(error)));
     }
@@ -39,28 +40,35 @@ export function build(plan: Plan, wanted: Wanted, running: ReadonlyMap<string, I
 }
 
 /**
- * Turns the running graph into `graph`. Order: what goes stops (receivers first, each settled with its last commit), what
- * comes starts (exporters, processors), the graphs are swapped, new receivers start. Rejects (`PlanError`) when something
- * cannot start; the caller then goes the same way back.
+ * Turns the running graph into `graph`. Order: receivers that go stop, each settled with its last commit, then exporters
+ * (their queues keep what waits); what comes starts (exporters, processors); the graphs are swapped; new receivers start;
+ * processors that went stop last, so that no batch meets one that has stopped. Rejects (`PlanError`) when something
+ * cannot start, and the caller goes the same way back; with `onBroken` it tells of that and does all the rest.
  */
-export async function apply(plan: Plan, graph: Graph, wanted: Wanted, running: ReadonlyMap<string, Instance>, parts: ApplyParts): Promise<void> {
-  for (const key of plan.stop) {
-    const instance = running.get(key)!;
-    await parts.dismiss(instance, graph.instances.has(key));
-  }
+export async function apply(
+  plan: Plan,
+  graph: Graph,
+  wanted: Wanted,
+  running: ReadonlyMap<string, Instance>,
+  parts: ApplyParts,
+  onBroken?: (instance: Instance, error: unknown) => void,
+): Promise<void> {
+  const going = plan.stop.map((key) => running.get(key)!);
+  const dismiss = (instance: Instance): Promise<void> => parts.dismiss(instance, graph.instances.has(instance.key));
+  for (const instance of going) if (instance.config.kind !== "processor") await dismiss(instance);
   const created = plan.create.map((config) => graph.instances.get(instanceKey(config))!);
-  const first = created.filter(({ config }) => config.kind !== "receiver");
-  const receivers = created.filter(({ config }) => config.kind === "receiver");
-  for (const instance of first) await start(instance);
+  for (const instance of created) if (instance.config.kind !== "receiver") await start(instance, onBroken);
   parts.swap(graph, wanted);
-  for (const instance of receivers) await start(instance);
+  for (const instance of created) if (instance.config.kind === "receiver") await start(instance, onBroken);
+  for (const instance of going) if (instance.config.kind === "processor") await dismiss(instance);
 }
 
-async function start(instance: Instance): Promise<void> {
+async function start(instance: Instance, onBroken?: (instance: Instance, error: unknown) => void): Promise<void> {
   try {
     instance.running = true;
     await instance.component.start?.();
   } catch (error) {
+    if (onBroken !== undefined) return onBroken(instance, error);
     throw new PlanError([problemAt(instance.config, "", messageOf(error))], { cause: error });
   }
 }

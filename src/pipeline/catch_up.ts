@@ -6,6 +6,8 @@ export interface CatchUpOptions {
   /** Nothing of these types fires or resolves. */
   readonly hold: (types: readonly string[]) => void;
   readonly release: (type: string) => void;
+  /** Nothing feeds it any more: it need not wait, and there is nothing to judge. */
+  readonly drop: (type: string) => void;
   readonly onTimeout: (type: string, waitingFor: readonly string[]) => void;
 }
 
@@ -34,8 +36,10 @@ export class CatchUp {
     const { clock, hold, timeoutMs, onTimeout } = this.#options;
     for (const [type, { timer }] of this.#waiting) {
       if (feeds.has(type)) continue;
+      // Fed again later it waits anew; until then nothing may wait for ever.
       timer.cancel();
       this.#waiting.delete(type);
+      this.#options.drop(type);
     }
     for (const [type, receivers] of feeds) {
       const waiting = this.#waiting.get(type);
@@ -65,6 +69,11 @@ export class CatchUp {
     this.#caughtUp.add(receiver);
     for (const { receivers } of this.#waiting.values()) receivers.delete(receiver);
     this.settle();
+  }
+
+  /** The receiver stops: its successor, or itself if it comes again, has to read what is there by then. */
+  left(receiver: string): void {
+    this.#caughtUp.delete(receiver);
   }
 
   stop(): void {

@@ -30,18 +30,19 @@ export interface ContextParts {
   readonly onCaughtUp: (receiver: string) => void;
   readonly onFailing: (receiver: string, reason: string | undefined) => void;
   readonly onStatus: (receiver: string, describe: () => Json) => void;
-  readonly onCrash: (key: string, error: unknown) => void;
+  /** `uses` tells which instance it is: one that was replaced meanwhile has nothing to say. */
+  readonly onCrash: (key: string, uses: readonly Use[], error: unknown) => void;
 }
 
 /** What a component is given. `uses` collects what its expressions read. */
-export function createContext(parts: ContextParts, config: ComponentConfig, uses: Use[]): Context {
+export function createContext(parts: ContextParts, config: ComponentConfig, uses: Use[], service = parts.settings()): Context {
   switch (config.kind) {
     case "receiver":
       return receiverContext(parts, config, uses);
     case "processor":
       return processorContext(parts, config, uses);
     case "exporter":
-      return exporterContext(parts, config, uses);
+      return exporterContext(parts, config, uses, service);
     default:
       return config.kind satisfies never;
   }
@@ -69,7 +70,7 @@ function baseContext(parts: ContextParts, { kind, id }: ComponentConfig, uses: U
     metrics: parts.metrics,
     report: (error) => reporter.report(error),
     healed: () => reporter.healed(),
-    crashed: (error) => parts.onCrash(key, error),
+    crashed: (error) => parts.onCrash(key, uses, error),
     expression: (pointer, text, scope = ALL) => compiled(pointer, scope, () => compileExpression(text, scope)),
     template: (pointer, text, scope = ALL) => compiled(pointer, scope, () => compileTemplate(text, scope)),
     condition(pointer, text, scope = ALL) {
@@ -118,12 +119,12 @@ function processorContext(parts: ContextParts, config: ComponentConfig, uses: Us
   };
 }
 
-function exporterContext(parts: ContextParts, config: ComponentConfig, uses: Use[]): ExporterContext {
+function exporterContext(parts: ContextParts, config: ComponentConfig, uses: Use[], service: ServiceConfig): ExporterContext {
   return {
     ...baseContext(parts, config, uses),
     listeners: parts.listeners,
     producer: parts.producer,
-    externalLabels: parts.settings().external_labels,
+    externalLabels: service.external_labels,
   };
 }
 

@@ -5,7 +5,7 @@ import type { TypeDeclaration } from "../sdk/resource.ts";
 import { RESOURCE_FIELDS } from "../sdk/resource.ts";
 import type { RuleDeclaration } from "../sdk/rule.ts";
 import type { Instance } from "./instance.ts";
-import { problemAt } from "./problems.ts";
+import { problemAt, problemText } from "./problems.ts";
 
 /** One pipeline with its instances, in order. */
 export interface PipelineParts {
@@ -24,7 +24,18 @@ export interface Declared {
 }
 
 /** Collects and checks what the components declare. Pure; what is wrong is added to `problems`. */
-export function collect(pipelines: readonly PipelineParts[], problems: Problem[]): Declared {
+export function collect(pipelines: readonly PipelineParts[], all: Problem[]): Declared {
+  // A component of several pipelines is looked at in each; what is wrong with it is said once.
+  const said = new Map(all.map((problem) => [problemText(problem), problem]));
+  const problems = { push: (problem: Problem): void => void said.set(problemText(problem), problem) };
+  const declared = collectAll(pipelines, problems);
+  all.splice(0, all.length, ...said.values());
+  return declared;
+}
+
+type Problems = { push(problem: Problem): void };
+
+function collectAll(pipelines: readonly PipelineParts[], problems: Problems): Declared {
   const types = collectTypes(pipelines, problems);
   const feeds = new Map<string, Set<string>>();
   const rules = new Map<string, { rule: ConfiguredRule; owner: Instance; exporters: Set<string> }>();
@@ -50,9 +61,9 @@ export function collect(pipelines: readonly PipelineParts[], problems: Problem[]
         const known = rules.get(key);
         if (known === undefined) {
           rules.set(key, { rule: { declaration: { ...declaration, type }, file: instance.config.file, exporters: [] }, owner: instance, exporters: new Set(notifiers(exporters)) });
-        } else if (known.owner === instance) {
+        } else if (known.owner === instance && known.rule.declaration.pointer === declaration.pointer) {
           for (const exporter of notifiers(exporters)) known.exporters.add(exporter);
-        } else if (!sameTrack(known.owner, instance, declaration)) {
+        } else if (known.owner === instance || !sameTrack(known.owner, instance, declaration)) {
           const { place } = known.owner.config.locate(known.rule.declaration.pointer);
           problems.push(problemAt(instance.config, declaration.pointer, `rule "${declaration.id}" of type ${type} is also at ${place.file}:${place.line}; give one an \`id\``));
         } else {
@@ -78,7 +89,7 @@ function notifiers(exporters: readonly Instance[]): string[] {
 }
 
 /** One declaration for each type: attributes merge, states must agree, of limits the larger. */
-function collectTypes(pipelines: readonly PipelineParts[], problems: Problem[]): Map<string, TypeDeclaration> {
+function collectTypes(pipelines: readonly PipelineParts[], problems: Problems): Map<string, TypeDeclaration> {
   const types = new Map<string, { declaration: TypeDeclaration; owner: Instance }>();
   for (const instance of new Set(pipelines.flatMap(({ processors }) => processors))) {
     const declaration = instance.component.declares?.type;
@@ -101,6 +112,12 @@ function collectTypes(pipelines: readonly PipelineParts[], problems: Problem[]):
         ...main,
         attributes: [...new Set([...main.attributes, ...other.attributes])],
         resourcesMax: Math.max(main.resourcesMax, other.resourcesMax),
+        statesMax: Math.max(main.statesMax, other.statesMax),
+        // One that is silent about states has only defaults to say of when they expire.
+        expireTerminalAfterMs: silent(other) ? main.expireTerminalAfterMs : Math.max(main.expireTerminalAfterMs, other.expireTerminalAfterMs),
+        expireAfterMs: main.expireAfterMs === undefined || other.expireAfterMs === undefined
+          ? (main.expireAfterMs ?? other.expireAfterMs)
+          : Math.max(main.expireAfterMs, other.expireAfterMs),
       },
     });
   }
@@ -108,7 +125,7 @@ function collectTypes(pipelines: readonly PipelineParts[], problems: Problem[]):
 }
 
 /** Expressions about an observation: `self` is known only after a track, and has only what is tracked. */
-function checkObserved(instance: Instance, tracked: string | undefined, types: ReadonlyMap<string, TypeDeclaration>, problems: Problem[]): void {
+function checkObserved(instance: Instance, tracked: string | undefined, types: ReadonlyMap<string, TypeDeclaration>, problems: Problems): void {
   for (const { pointer, reads, scope } of instance.uses) {
     if (!scope.includes("body") || !(reads.scope.has("self") || reads.scope.has("transition"))) continue;
     if (tracked === undefined) {
@@ -120,7 +137,7 @@ function checkObserved(instance: Instance, tracked: string | undefined, types: R
 }
 
 /** A rule may read only what its type tracks; otherwise it would never hold, and nobody would know. */
-function checkRule(instance: Instance, rule: RuleDeclaration & { readonly type: string }, types: ReadonlyMap<string, TypeDeclaration>, problems: Problem[]): void {
+function checkRule(instance: Instance, rule: RuleDeclaration & { readonly type: string }, types: ReadonlyMap<string, TypeDeclaration>, problems: Problems): void {
   const type = types.get(rule.type);
   if (type === undefined) {
     const known = [...types.keys()];
@@ -132,7 +149,7 @@ function checkRule(instance: Instance, rule: RuleDeclaration & { readonly type: 
   checkAttributes(instance, rule.pointer, names, type, problems);
 }
 
-function checkAttributes(instance: Instance, pointer: string, names: Iterable<string>, type: TypeDeclaration | undefined, problems: Problem[]): void {
+function checkAttributes(instance: Instance, pointer: string, names: Iterable<string>, type: TypeDeclaration | undefined, problems: Problems): void {
   const known = [...RESOURCE_FIELDS, ...(type?.attributes ?? [])];
   for (const name of names) {
     if (name === "" || known.includes(name)) continue;

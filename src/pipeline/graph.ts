@@ -21,6 +21,8 @@ export interface Graph {
   /** The pipelines that take a receiver, in the order of their names. */
   readonly flows: ReadonlyMap<string, readonly Flow[]>;
   readonly reads: ReadonlyMap<string, BodyReads>;
+  /** Exporters that take the observations of a receiver. */
+  readonly exportersOf: ReadonlyMap<string, ReadonlySet<string>>;
   readonly declared: Declared;
   readonly instances: ReadonlyMap<string, Instance>;
   readonly pipelines: readonly PipelineConfig[];
@@ -38,6 +40,7 @@ export interface FlowParts {
 export const EMPTY_GRAPH: Graph = {
   flows: new Map(),
   reads: new Map(),
+  exportersOf: new Map(),
   declared: { types: [], rules: [], feeds: new Map() },
   instances: new Map(),
   pipelines: [],
@@ -63,14 +66,18 @@ export function buildGraph(pipelines: readonly PipelineConfig[], instances: Read
 
   const flows = new Map<string, Flow[]>();
   const reads = new Map<string, BodyReads>();
+  const exportersOf = new Map<string, Set<string>>();
   for (const pipeline of wired) {
     const flow = flowOf(pipeline, parts);
     for (const { config } of pipeline.receivers) {
       flows.set(config.id, [...(flows.get(config.id) ?? []), flow]);
       reads.set(config.id, merged(reads.get(config.id), readsOf(pipeline)));
+      const taking = exportersOf.get(config.id) ?? new Set();
+      for (const exporter of pipeline.exporters) if (exporter.component.export !== undefined) taking.add(exporter.config.id);
+      exportersOf.set(config.id, taking);
     }
   }
-  return { flows, reads, declared, instances, pipelines };
+  return { flows, reads, exportersOf, declared, instances, pipelines };
 }
 
 /** One function from the receiver to the exporters' queues; each step counts what comes in and what goes on. */

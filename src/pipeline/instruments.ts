@@ -1,5 +1,5 @@
 import type { OwnMetrics } from "../metrics/catalogue.ts";
-import type { TypeMetrics } from "../resources/tracker.ts";
+import type { TypeMetrics } from "../resources/type_state.ts";
 import type { Counter } from "../sdk/metrics.ts";
 import type { Services } from "./services.ts";
 

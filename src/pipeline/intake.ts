@@ -13,18 +13,28 @@ export interface IntakeOptions {
   readonly seen: Seen;
   /** The pipelines of a receiver in the graph of this moment; undefined: none takes it. */
   readonly flows: (receiver: string) => readonly Flow[] | undefined;
-  readonly queues: () => Iterable<ExportQueue>;
+  /** Queues of the exporters that take its observations, in the graph of this moment. */
+  readonly queues: (receiver: string) => readonly ExportQueue[];
   readonly accepted: (receiver: string) => Counter;
   readonly duplicates: (receiver: string) => Counter;
+}
+
+/** An emit that waits for room in an exporter's queue. */
+interface Waiting {
+  readonly batch: Batch;
+  readonly position: Json | undefined;
+  readonly done: PromiseWithResolvers<void>;
 }
 
 /** Where batches enter: every receiver's `emit`. */
 export class Intake {
   readonly #options: IntakeOptions;
   #closed: string | undefined;
-  /** Emits that wait for room in an exporter's queue; those after them wait too, so that order is kept. */
-  #gate: Promise<void> | undefined;
-  #gated = 0;
+  /** Emits that wait for room, by receiver; those after them wait too, so that order is kept. */
+  readonly #lines = new Map<string, Waiting[]>();
+  /** Receivers that are stopping: they must not wait for room, and nobody for them. */
+  readonly #leaving = new Map<string, string>();
+  #changed = Promise.withResolvers<void>();
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -33,22 +43,52 @@ export class Intake {
   /** From now on nothing is taken. */
   close(reason: string): void {
     this.#closed = reason;
+    for (const receiver of this.#lines.keys()) this.leave(receiver, reason);
+  }
+
+  /** The receiver is about to stop: what waits for room is rejected, what need not wait is still taken. */
+  leave(receiver: string, reason: string): void {
+    this.#leaving.set(receiver, reason);
+    for (const { done } of this.#lines.get(receiver)?.splice(0) ?? []) done.reject(new NotAcceptedError(reason));
+  }
+
+  /** Another graph runs: its receivers may wait, and for its exporters only. */
+  graphChanged(): void {
+    this.#leaving.clear();
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
   }
 
   /** See `ReceiverContext.emit`. */
   emit(receiver: string, batch: Batch, position: Json | undefined): Promise<void> {
-    if (this.#gated === 0 && ![...this.#options.queues()].some((queue) => queue.blocked)) return this.#take(receiver, batch, position);
-    this.#gated++;
-    const turn = (this.#gate ?? Promise.resolve()).then(() => this.#room());
-    this.#gate = turn;
-    return turn.then(() => {
-      this.#gated--;
-      return this.#take(receiver, batch, position);
-    });
+    const line = this.#lines.get(receiver);
+    if (line === undefined && this.#full(receiver) === undefined) return this.#take(receiver, batch, position);
+    const leaving = this.#closed ?? this.#leaving.get(receiver);
+    if (leaving !== undefined) return Promise.reject(new NotAcceptedError(leaving));
+    const waiting: Waiting = { batch, position, done: Promise.withResolvers<void>() };
+    if (line !== undefined) line.push(waiting);
+    else void this.#admit(receiver, [waiting]);
+    return waiting.done.promise;
   }
 
-  async #room(): Promise<void> {
-    for (const queue of this.#options.queues()) await queue.room();
+  #full(receiver: string): ExportQueue | undefined {
+    for (const queue of this.#options.queues(receiver)) if (queue.blocked) return queue;
+    return undefined;
+  }
+
+  /** Takes those in line one after the other, as room comes. */
+  async #admit(receiver: string, line: Waiting[]): Promise<void> {
+    this.#lines.set(receiver, line);
+    while (line.length > 0) {
+      const full = this.#full(receiver);
+      if (full !== undefined) {
+        await Promise.race([full.room(), this.#changed.promise]);
+        continue;
+      }
+      const { batch, position, done } = line.shift()!;
+      done.resolve(this.#take(receiver, batch, position));
+    }
+    this.#lines.delete(receiver);
   }
 
   #take(receiver: string, batch: Batch, position: Json | undefined): Promise<void> {

@@ -3,6 +3,7 @@ import { deadline, type Clock } from "../sdk/clock.ts";
 import { PermanentError, RetryLaterError } from "../sdk/errors.ts";
 import type { Batch, Json, Observation } from "../sdk/observation.ts";
 import type { EvaluatedResource } from "../sdk/resource.ts";
+import { withSignal } from "../sdk/signal.ts";
 import type { Persistent, Store, TableChange } from "../sdk/store.ts";
 
 const SEND_BATCH_MAX = 1_000;
@@ -11,11 +12,17 @@ const RETRY = { firstMs: 1_000, maxMs: 60_000 };
 /** A batch that could not be sent for this long is dropped, and counted. */
 const GIVE_UP_AFTER_MS = 10 * 60_000;
 
+/** Keys as in `sending_queue`. */
+export interface QueueLimits {
+  readonly queue_size: number;
+  readonly on_full: "drop" | "block";
+}
+
+/** Who takes what leaves the queue. */
+export type Export = (batch: Batch, signal: AbortSignal) => Promise<void>;
+
 export interface QueueOptions {
   readonly clock: Clock;
-  readonly queueSize: number;
-  readonly onFull: "drop" | "block";
-  readonly export: (batch: Batch, signal: AbortSignal) => Promise<void>;
   readonly onSent: (count: number) => void;
   readonly onDropped: (count: number, reason: "queue_full" | "failed" | "stopped") => void;
   readonly onFailed: (error: unknown) => void;
@@ -24,7 +31,8 @@ export interface QueueOptions {
 
 /**
  * The bounded queue of one exporter's observations. They enter only once they are committed, and leave in order;
- * a blocked exporter costs `queueSize` observations of memory, never more.
+ * a blocked exporter costs `queue_size` observations of memory, and with `block` one batch of each
+ * receiver, never more.
  */
 export class ExportQueue implements Persistent {
   readonly tables = [];
@@ -35,11 +43,30 @@ export class ExportQueue implements Persistent {
   #sending = 0;
   #running: Promise<void> | undefined;
   #room: (() => void)[] = [];
+  #limits: QueueLimits;
+  #target: Export | undefined;
+  #connected = Promise.withResolvers<void>();
   readonly #abort = new AbortController();
   #stopped = false;
 
-  constructor(options: QueueOptions) {
+  constructor(options: QueueOptions, limits: QueueLimits) {
     this.#options = options;
+    this.#limits = limits;
+    this.#abort.signal.addEventListener("abort", () => this.#connected.resolve(), { once: true });
+  }
+
+  /** Another configuration of the same exporter: what waits stays. */
+  configure(limits: QueueLimits): void {
+    this.#limits = limits;
+    this.#freed();
+  }
+
+  /** Sends to this exporter from now on, or (undefined) to none for a while: then all waits. */
+  connect(target: Export | undefined): void {
+    this.#target = target;
+    if (target === undefined) this.#connected = Promise.withResolvers<void>();
+    else this.#connected.resolve();
+    if (this.#abort.signal.aborted) this.#connected.resolve();
   }
 
   get size(): number {
@@ -48,13 +75,13 @@ export class ExportQueue implements Persistent {
 
   /** True when receivers must wait before more is processed. */
   get blocked(): boolean {
-    return this.#options.onFull === "block" && this.size >= this.#options.queueSize && !this.#stopped;
+    return this.#limits.on_full === "block" && this.size >= this.#limits.queue_size && !this.#stopped;
   }
 
   /** Takes a copy that may be kept. */
   add(observation: Observation): void {
     if (this.#stopped) return this.#options.onDropped(1, "stopped");
-    if (this.#options.onFull === "drop" && this.size >= this.#options.queueSize) return this.#options.onDropped(1, "queue_full");
+    if (this.#limits.on_full === "drop" && this.size >= this.#limits.queue_size) return this.#options.onDropped(1, "queue_full");
     this.#fresh.push(observation);
   }
 
@@ -111,9 +138,13 @@ export class ExportQueue implements Persistent {
     const { clock } = this.#options;
     const begin = clock.now();
     for (let failures = 0; !this.#abort.signal.aborted; ) {
+      if (this.#target === undefined) {
+        await this.#connected.promise;
+        continue;
+      }
       const limit = deadline(clock, ATTEMPT_TIMEOUT_MS, this.#abort.signal);
       try {
-        await this.#options.export(batch, limit.signal);
+        await withSignal(this.#target(batch, limit.signal), limit.signal);
         if (failures > 0) this.#options.onHealed();
         return true;
       } catch (error) {

@@ -9,6 +9,8 @@ export interface RetiredOptions {
   readonly clock: Clock;
   /** True while an incident that this exporter opened is open, or a notification waits for it. */
   readonly needed: (exporter: string) => boolean;
+  /** A rejected file may be what defines it: then nobody can say that it is gone. */
+  readonly undecided: () => boolean;
   /** It is not needed any more, or its time is over: stop it; what still waits goes to the dead letters. */
   readonly end: (exporter: string, instance: Instance | undefined) => void;
 }
@@ -21,6 +23,7 @@ export class Retired {
   readonly #options: RetiredOptions;
   readonly #exporters = new Map<string, { readonly instance: Instance | undefined; readonly until: number }>();
   #timer: Timer | undefined;
+  #stopped = false;
 
   constructor(options: RetiredOptions) {
     this.#options = options;
@@ -31,7 +34,7 @@ export class Retired {
   }
 
   add(exporter: string, instance: Instance | undefined): void {
-    if (this.#exporters.has(exporter)) return;
+    if (this.#stopped || this.#exporters.has(exporter)) return;
     this.#exporters.set(exporter, { instance, until: this.#options.clock.now() + LIVES_MAX_MS });
     this.#look();
   }
@@ -44,15 +47,16 @@ export class Retired {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#timer?.cancel();
-    this.#timer = undefined;
   }
 
   #look(): void {
-    this.stop();
+    this.#timer?.cancel();
     const now = this.#options.clock.now();
+    const undecided = this.#options.undecided();
     for (const [exporter, { instance, until }] of this.#exporters) {
-      if (until > now && this.#options.needed(exporter)) continue;
+      if ((until > now || undecided) && this.#options.needed(exporter)) continue;
       this.#exporters.delete(exporter);
       this.#options.end(exporter, instance);
     }

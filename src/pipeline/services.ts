@@ -26,6 +26,8 @@ export interface ServiceParts {
   readonly instruments: Instruments;
   /** `service` of the configuration that runs. */
   readonly settings: () => ServiceConfig;
+  /** A notification waits for an exporter that does not run. */
+  readonly onUnattended: (exporter: string) => void;
   /** Told of every alert that fires or is over, before the commit and whether an exporter hears of it or not. */
   readonly observeAlert?: ((alert: Alert) => void) | undefined;
 }
@@ -47,7 +49,7 @@ export interface Services {
 }
 
 /** Creates it; touches nothing before `restore`. */
-export function createServices({ clock, store, log, metrics, instruments, settings, observeAlert }: ServiceParts): Services {
+export function createServices({ clock, store, log, metrics, instruments, settings, onUnattended, observeAlert }: ServiceParts): Services {
   const reporters = new Map<string, Reporter>();
   const reporter = (key: string, componentLog: Logger, id: string): Reporter => {
     let made = reporters.get(key);
@@ -67,6 +69,7 @@ export function createServices({ clock, store, log, metrics, instruments, settin
     clock,
     changed: soon,
     committed: () => committer.committed(true),
+    onUnattended,
     onSent: (exporter) => instruments.notificationsSent(exporter).add(1),
     onFailed(exporter, error, again) {
       instruments.notificationsFailed(exporter).add(1);
@@ -88,9 +91,11 @@ export function createServices({ clock, store, log, metrics, instruments, settin
       observeAlert?.(alert);
       outbox.enqueue(alert, exporters);
     },
-    changed: soon,
+    changed: (urgent) => committer.changed(urgent),
     rowOf: (type, id) => resources.row(type, id),
     judgeAll: (type) => resources.judgeAll(type),
+    resume: (type) => resources.resume(type),
+    heard: (receiver) => resources.heard(receiver),
   });
   resources.setJudge(alerts);
 

@@ -22,6 +22,7 @@ export const RESOURCES: Table = {
     ["sources", "json"],
     ["attributes", "json"],
     ["visits", "json"],
+    ["moved_at", "integer"],
   ],
   keyColumns: 1,
 };
@@ -54,6 +55,7 @@ export function drainTable(table: ResourceTable, changes: TableChange[], onRemov
       JSON.stringify(table.sourceSets[table.sources[row]!]),
       table.columns.size === 0 ? "{}" : JSON.stringify(table.attributesOf(row)),
       visitsText(table, row),
+      table.movedAt[row]!,
     );
   }
   const deletes: Cell[] = [];
@@ -70,17 +72,18 @@ export function drainTable(table: ResourceTable, changes: TableChange[], onRemov
 export function restoreRows(cells: readonly Cell[], tableOf: (type: string) => ResourceTable): number {
   let keyMax = 0;
   for (let i = 0; i < cells.length; i += WIDTH) {
-    const [key, type, id, state, previous, since, firstSeen, lastSeen, eventTime, sequence, incarnation, moves, flags, sources, attributes, visits] =
+    const [key, type, id, state, previous, since, firstSeen, lastSeen, eventTime, sequence, incarnation, moves, flags, sources, attributes, visits, movedAt] =
       cells.slice(i, i + WIDTH);
     const table = tableOf(type as string);
     const row = table.add(id as string, key as number);
     keyMax = Math.max(keyMax, key as number);
     table.countOut(row);
     table.flags[row] = (flags as number) & (DELETED | ILLEGAL);
-    table.state[row] = table.states.id(state as string);
-    table.previous[row] = table.states.id(previous as string);
+    table.state[row] = table.states.restored(state as string);
+    table.previous[row] = table.states.restored(previous as string);
     if ((table.flags[row]! & DELETED) === 0) table.countIn(row);
     table.since[row] = since as number;
+    table.movedAt[row] = (movedAt ?? since) as number;
     table.firstSeen[row] = firstSeen as number;
     table.lastSeen[row] = lastSeen as number;
     table.eventTime[row] = eventTime as number;
@@ -104,6 +107,6 @@ function visitsText(table: ResourceTable, row: number): string | null {
 
 function restoreVisits(table: ResourceTable, row: number, visits: Record<string, number>): void {
   const counts = new Map<number, number>();
-  for (const [state, count] of Object.entries(visits)) counts.set(table.states.id(state), count);
+  for (const [state, count] of Object.entries(visits)) counts.set(table.states.restored(state), count);
   table.visits.set(row, counts);
 }

@@ -5,11 +5,14 @@ import type { Judge, Tracker, Transition, TypeDeclaration } from "../sdk/resourc
 import type { Persistent, Store, TableChange } from "../sdk/store.ts";
 import { drainTable, RESOURCES, restoreRows } from "./resource_rows.ts";
 import { Cursor, DELETED, ResourceTable } from "./table.ts";
-import { expiryOf, judgeRow, TypeTracker, type TypeMetrics, type TypeState } from "./tracker.ts";
+import { TypeTracker } from "./tracker.ts";
 import { TransitionLog, TRANSITIONS } from "./transition_log.ts";
+import { expiryOf, judgeRow, type TypeMetrics, type TypeState } from "./type_state.ts";
 
 /** Rows looked at in one turn of the event loop when many deadlines fall due at once. */
 const DUE_ROWS_MAX = 5_000;
+/** A resource that may not expire now is looked at again after this long, or when it may. */
+const EXPIRY_AGAIN_MS = 60_000;
 
 /** A resource as the API shows it: a copy. Times in ms since the epoch. */
 export interface ResourceSnapshot {
@@ -41,6 +44,7 @@ export class Resources implements Persistent {
   #store: Store | undefined;
   #keyMax = 0;
   #judge: Judge | undefined;
+  #stopped = false;
   #timer: { readonly at: number; readonly timer: Timer } | undefined;
 
   constructor(options: ResourcesOptions) {
@@ -65,27 +69,34 @@ export class Resources implements Persistent {
       type.declaration = declaration;
       type.table.states.configure(declaration);
       for (const attribute of declaration.attributes) type.table.column(attribute);
+      // Whether or not the type has rules: what is restored, or expires sooner than before, has no deadline yet.
+      for (const row of type.table.index.values()) type.table.deadlines.arm(row, expiryOf(type, row));
     }
     this.#rearm();
   }
 
-  /** Judges every resource of a type: its rules changed, or may be judged now. */
+  /** Judges every resource of a type: its rules changed. */
   judgeAll(typeName: string): void {
     const type = this.#types.get(typeName);
-    if (type === undefined) return;
-    for (const row of type.table.index.values()) {
-      if ((type.table.flags[row]! & DELETED) === 0) judgeRow(type, type.cursor.at(row), undefined);
-      else type.table.deadlines.arm(row, expiryOf(type, row));
-    }
-    this.#rearm();
+    if (type !== undefined) this.#judgeRows(type, undefined);
   }
 
-  /** Judges resources one by one, where an alert of theirs waits for something other than them. */
-  judgeOne(typeName: string, id: string): void {
+  /** The receivers of a type have caught up: it is judged, and silence counts from now. */
+  resume(typeName: string): void {
     const type = this.#types.get(typeName);
-    const row = type?.table.index.get(id);
-    if (type === undefined || row === undefined || (type.table.flags[row]! & DELETED) !== 0) return;
-    judgeRow(type, type.cursor.at(row), undefined);
+    if (type === undefined) return;
+    type.resumedAt = this.#options.clock.now();
+    this.#judgeRows(type, undefined);
+  }
+
+  /** A receiver can read its source again: what it feeds is judged, and silence counts from now. */
+  heard(receiver: string): void {
+    for (const type of this.#types.values()) {
+      const sets = type.table.sourceSets.map((set) => set.includes(receiver));
+      if (!sets.includes(true)) continue;
+      type.resumedAt = this.#options.clock.now();
+      this.#judgeRows(type, sets);
+    }
   }
 
   /** The row of a live resource, for alerts that are restored from the store. */
@@ -93,6 +104,15 @@ export class Resources implements Persistent {
     const table = this.#types.get(typeName)?.table;
     const row = table?.index.get(id);
     return row === undefined || (table!.flags[row]! & DELETED) !== 0 ? undefined : row;
+  }
+
+  #judgeRows(type: TypeState & { cursor: Cursor }, sourceSets: readonly boolean[] | undefined): void {
+    const { table } = type;
+    for (const row of table.index.values()) {
+      if ((table.flags[row]! & DELETED) !== 0 || sourceSets?.[table.sources[row]!] === false) continue;
+      judgeRow(type, type.cursor.at(row), undefined, false);
+    }
+    this.#rearm();
   }
 
   get types(): readonly string[] {
@@ -181,6 +201,7 @@ export class Resources implements Persistent {
 
   /** Stops the timer. */
   stop(): void {
+    this.#stopped = true;
     this.#timer?.timer.cancel();
     this.#timer = undefined;
   }
@@ -196,6 +217,7 @@ export class Resources implements Persistent {
         clock: this.#options.clock,
         declaration: undefined,
         judge: this.#judge,
+        resumedAt: 0,
         nextKey: () => ++this.#keyMax,
         armed: () => this.#rearm(),
         changed: this.#options.changed,
@@ -207,6 +229,7 @@ export class Resources implements Persistent {
   }
 
   #rearm(): void {
+    if (this.#stopped) return;
     let next = Infinity;
     for (const { table } of this.#types.values()) next = Math.min(next, table.deadlines.nextMs);
     if (next === Infinity || (this.#timer !== undefined && this.#timer.at <= next)) return;
@@ -222,22 +245,30 @@ export class Resources implements Persistent {
       for (; rows < DUE_ROWS_MAX; rows++) {
         const row = type.table.deadlines.takeDue(now);
         if (row === undefined) break;
-        const cursor = type.cursor.at(row);
-        if (expiryOf(type, row) <= now) {
-          if ((type.table.flags[row]! & DELETED) === 0) type.judge?.forget(cursor, "expired");
-          type.table.remove(row);
-        } else if ((type.table.flags[row]! & DELETED) === 0) {
-          judgeRow(type, cursor, undefined);
-        } else {
-          type.table.deadlines.arm(row, expiryOf(type, row));
-        }
+        this.#rowDue(type, row, now);
       }
     }
     if (rows > 0) this.#options.changed();
     this.#rearm();
   }
+
+  #rowDue(type: TypeState & { cursor: Cursor }, row: number, now: number): void {
+    const { table } = type;
+    const cursor = type.cursor.at(row);
+    const deleted = (table.flags[row]! & DELETED) !== 0;
+    if (expiryOf(type, row) > now) {
+      if (deleted) table.deadlines.arm(row, expiryOf(type, row));
+      else judgeRow(type, cursor, undefined, false);
+    } else if (!deleted && type.judge?.mayExpire(cursor) === false) {
+      table.deadlines.arm(row, now + EXPIRY_AGAIN_MS);
+    } else {
+      if (!deleted) type.judge?.forget(cursor, "expired");
+      table.remove(row);
+    }
+  }
 }
 
+/** A copy. */
 function snapshot(cursor: Cursor): ResourceSnapshot {
   return {
     type: cursor.type,

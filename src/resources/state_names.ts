@@ -28,6 +28,11 @@ export class StateNames {
     return this.#names.length <= this.#max ? this.#add(name) : (this.#ids.get(OTHER_STATE) ?? this.#add(OTHER_STATE));
   }
 
+  /** The id of a state that comes from the store: it was admitted once, whatever the declaration says now. */
+  restored(name: string): number {
+    return this.#add(name);
+  }
+
   /** The id of a state that is known, or undefined. */
   known(name: string): number | undefined {
     return this.#ids.get(name);

@@ -32,6 +32,7 @@ export class ResourceTable {
   state = new Uint16Array(64);
   previous = new Uint16Array(64);
   since = new Float64Array(64);
+  movedAt = new Float64Array(64);
   firstSeen = new Float64Array(64);
   lastSeen = new Float64Array(64);
   eventTime = new Float64Array(64);
@@ -147,6 +148,7 @@ export class ResourceTable {
     this.state = grow(this.state, new Uint16Array(length));
     this.previous = grow(this.previous, new Uint16Array(length));
     this.since = grow(this.since, new Float64Array(length));
+    this.movedAt = grow(this.movedAt, new Float64Array(length));
     this.firstSeen = grow(this.firstSeen, new Float64Array(length));
     this.lastSeen = grow(this.lastSeen, new Float64Array(length));
     this.eventTime = grow(this.eventTime, new Float64Array(length));
@@ -199,6 +201,9 @@ export class Cursor implements EvaluatedResource {
   }
   get last_seen(): number {
     return this.#table.lastSeen[this.row]!;
+  }
+  get movedAt(): number {
+    return this.#table.movedAt[this.row]!;
   }
   get eventTime(): number {
     return this.#table.eventTime[this.row]!;

@@ -1,61 +1,12 @@
-import type { Clock } from "../sdk/clock.ts";
 import type { Counter, Histogram } from "../sdk/metrics.ts";
 import type { Json, Observation } from "../sdk/observation.ts";
-import type { Judge, Sighting, TrackResult, Tracker, Transition, TypeDeclaration } from "../sdk/resource.ts";
+import type { Sighting, TrackResult, Tracker, Transition } from "../sdk/resource.ts";
+import { NO_STATE_ID } from "./state_names.ts";
 import { Cursor, DELETED, ILLEGAL, type ResourceTable } from "./table.ts";
-import type { TransitionLog } from "./transition_log.ts";
-
-/** Counters of one type, wired by whoever owns the metrics. */
-export interface TypeMetrics {
-  transition(from: string, to: string): Counter;
-  timeInState(state: string): Histogram;
-  result(result: TrackResult | "gap" | "future_time"): Counter;
-  /** Observed minus happened. */
-  readonly detectionDelay: Histogram;
-}
+import { expiryOf, judgeRow, type TypeState } from "./type_state.ts";
 
 /** Event times beyond now by more than this are taken for now. */
 const FUTURE_MS = 5 * 60_000;
-
-/**
- * What the trackers of one type share: its resources outlive any configuration.
- * `declaration` changes with a reload; the arrays stay.
- */
-export interface TypeState {
-  readonly table: ResourceTable;
-  readonly log: TransitionLog;
-  readonly metrics: TypeMetrics;
-  readonly clock: Clock;
-  declaration: TypeDeclaration | undefined;
-  judge: Judge | undefined;
-  nextKey(): number;
-  /** A deadline came nearer: whoever owns the timer looks again. */
-  armed(): void;
-  /** Something must be committed. */
-  changed(): void;
-}
-
-/** Judges one row and arms its next deadline. */
-export function judgeRow(type: TypeState, cursor: Cursor, leftState: string | undefined): void {
-  const { table } = type;
-  const row = cursor.row;
-  const asked = type.judge === undefined ? Infinity : type.judge.judge(cursor, leftState);
-  // Never due at once again: a judge that asks for the past must not hold the loop.
-  const next = Math.max(Math.min(asked, expiryOf(type, row)), type.clock.now() + 1);
-  if (next === Infinity) return;
-  table.deadlines.arm(row, next);
-  type.armed();
-}
-
-/** When a resource is forgotten if nothing more is heard of it. */
-export function expiryOf(type: TypeState, row: number): number {
-  const { table, declaration } = type;
-  if (declaration === undefined) return Infinity;
-  const deleted = (table.flags[row]! & DELETED) !== 0;
-  const terminal = declaration.states.get(table.states.name(table.state[row]!))?.terminal === true;
-  const afterMs = deleted || terminal ? declaration.expireTerminalAfterMs : (declaration.expireAfterMs ?? Infinity);
-  return table.lastSeen[row]! + afterMs;
-}
 
 /** Applies sightings to the resources of one type. */
 export class TypeTracker implements Tracker {
@@ -64,6 +15,9 @@ export class TypeTracker implements Tracker {
   readonly #type: TypeState;
   readonly #table: ResourceTable;
   readonly #columns: (Json | undefined)[][];
+  /** Series of the moves and states seen so far, by number. */
+  readonly #transitionCounters = new Map<number, Counter>();
+  readonly #timesInState: Histogram[] = [];
 
   constructor(type: TypeState, attributes: readonly string[]) {
     this.#type = type;
@@ -78,6 +32,7 @@ export class TypeTracker implements Tracker {
       state: undefined,
       previous: undefined,
       time: 0,
+      arrival: false,
       sequence: undefined,
       since: undefined,
       deleted: false,
@@ -98,6 +53,7 @@ export class TypeTracker implements Tracker {
     const table = this.#table;
     const now = this.#type.clock.now();
     this.transition = undefined;
+    sighting.time = Math.floor(sighting.time);
     if (sighting.time > now + FUTURE_MS) {
       sighting.time = now;
       this.#type.metrics.result("future_time").add(1);
@@ -105,7 +61,7 @@ export class TypeTracker implements Tracker {
     if (sighting.since !== undefined && sighting.since > now + FUTURE_MS) sighting.since = undefined;
 
     const known = table.index.get(sighting.id);
-    if (known === undefined) return sighting.deleted ? this.#late(undefined, now) : this.#create(sighting, now);
+    if (known === undefined) return this.#create(sighting, now);
     this.self.at(known);
     if (this.#isLate(known, sighting)) return this.#late(known, now);
 
@@ -118,18 +74,20 @@ export class TypeTracker implements Tracker {
     if (sighting.deleted) return deletedBefore ? "late" : this.#delete(known, sighting);
     if (deletedBefore) this.#recreate(known);
     this.#takeAttributes(known, sighting);
-    return deletedBefore ? this.#enter(known, sighting, "created") : this.#move(known, sighting);
+    if (deletedBefore) return this.#enter(known, sighting, "created");
+    return this.#move(known, sighting);
   }
 
   #isLate(row: number, sighting: Sighting): boolean {
     const sequence = this.#table.sequence[row]!;
     if (sighting.sequence !== undefined && !Number.isNaN(sequence)) return sighting.sequence < sequence;
-    return sighting.time < this.#table.eventTime[row]!;
+    // The machine's clock may be set back: what is ordered by arrival alone must not be late then.
+    return !sighting.arrival && sighting.time < this.#table.eventTime[row]!;
   }
 
   /** Says only that the resource is there: its state is known better. */
-  #late(row: number | undefined, now: number): TrackResult {
-    if (row !== undefined && (this.#table.flags[row]! & DELETED) === 0) {
+  #late(row: number, now: number): TrackResult {
+    if ((this.#table.flags[row]! & DELETED) === 0) {
       this.#table.lastSeen[row] = Math.max(this.#table.lastSeen[row]!, now);
       this.#table.touch(row);
     }
@@ -146,9 +104,16 @@ export class TypeTracker implements Tracker {
     table.lastSeen[row] = now;
     table.eventTime[row] = sighting.time;
     table.since[row] = sighting.since ?? sighting.time;
+    table.movedAt[row] = sighting.time;
     if (sighting.sequence !== undefined) table.sequence[row] = sighting.sequence;
     table.sources[row] = table.withSource(0, sighting.source);
     table.touch(row);
+    if (sighting.deleted) {
+      // What was said before the deletion may still come, and must be known to be late. It has not lived yet.
+      table.incarnation[row] = 0;
+      this.#bury(row);
+      return "deleted";
+    }
     this.#takeAttributes(row, sighting);
     return this.#enter(row, sighting, "created");
   }
@@ -158,8 +123,8 @@ export class TypeTracker implements Tracker {
     const table = this.#table;
     table.flags[row] = table.flags[row]! & ~(DELETED | ILLEGAL);
     table.incarnation[row] = table.incarnation[row]! + 1;
-    table.state[row] = 0;
-    table.previous[row] = 0;
+    table.state[row] = NO_STATE_ID;
+    table.previous[row] = NO_STATE_ID;
     table.visits.delete(row);
     table.countIn(row);
     for (const column of table.columns.values()) column[row] = undefined;
@@ -167,98 +132,113 @@ export class TypeTracker implements Tracker {
 
   /** First state of an incarnation. A move that the source reports with it (`previous`) is a transition of unknown duration. */
   #enter(row: number, sighting: Sighting, result: TrackResult): TrackResult {
-    const table = this.#table;
-    const state = sighting.state === undefined ? 0 : table.states.id(sighting.state);
-    const { previous } = sighting;
-    if (state !== 0 && previous !== undefined && !sighting.snapshot) {
-      const from = table.states.id(previous);
-      if (from !== state) {
-        table.countOut(row);
-        table.state[row] = from;
-        table.countIn(row);
-        this.#transit(row, state, sighting, undefined);
-        judgeRow(this.#type, this.self, undefined);
-        return result;
-      }
+    const { table } = this.#type;
+    const state = sighting.state === undefined ? NO_STATE_ID : table.states.id(sighting.state);
+    const from = sighting.previous === undefined || sighting.snapshot ? state : table.states.id(sighting.previous);
+    if (state !== NO_STATE_ID && from !== state) {
+      this.#put(row, from);
+      this.#transit(row, state, sighting, undefined);
+    } else {
+      this.#arrive(row, state, sighting);
     }
-    table.countOut(row);
-    table.state[row] = state;
-    table.countIn(row);
-    table.since[row] = sighting.since ?? sighting.time;
-    this.#visit(row, state);
-    judgeRow(this.#type, this.self, undefined);
+    judgeRow(this.#type, this.self, undefined, true);
     return result;
   }
 
   #move(row: number, sighting: Sighting): TrackResult {
-    const table = this.#table;
+    const { table, metrics } = this.#type;
     const before = table.state[row]!;
     const state = sighting.state === undefined ? before : table.states.id(sighting.state);
     if (state === before) {
       // The source may know only later when the state began.
       if (sighting.state !== undefined && sighting.since !== undefined) table.since[row] = sighting.since;
-      judgeRow(this.#type, this.self, undefined);
+      judgeRow(this.#type, this.self, undefined, true);
       return "updated";
     }
-    const left = table.states.name(before);
-    if (sighting.snapshot || before === 0) {
-      // A snapshot tells where the resource is, not how it came there; and a first state is no move.
-      table.countOut(row);
-      table.previous[row] = before;
-      table.state[row] = state;
-      table.flags[row] = table.flags[row]! & ~ILLEGAL;
-      table.countIn(row);
-      table.since[row] = sighting.since ?? sighting.time;
-      this.#visit(row, state);
-      judgeRow(this.#type, this.self, left);
-      return "updated";
-    }
+    if (before === NO_STATE_ID) return this.#enter(row, sighting, "updated");
     const reported = sighting.previous === undefined ? before : table.states.id(sighting.previous);
-    if (reported !== before) {
-      // Moves were missed: the source is believed, and how long `previous` lasted is not known.
-      this.#type.metrics.result("gap").add(1);
-      table.countOut(row);
-      table.state[row] = reported;
-      table.countIn(row);
-      if (reported !== state) this.#transit(row, state, sighting, undefined);
-      else table.since[row] = sighting.since ?? sighting.time;
-    } else {
+    this.#leave(row, before);
+    let result: TrackResult = "moved";
+    if (sighting.snapshot) {
+      // It tells where the resource is, not how it came there.
+      this.#arrive(row, state, sighting);
+      result = "updated";
+    } else if (reported === before) {
       this.#transit(row, state, sighting, Math.max(0, sighting.time - table.since[row]!));
+    } else {
+      // Moves were missed: the source is believed, and how long `previous` lasted is not known.
+      metrics.result("gap").add(1);
+      if (reported === state) {
+        this.#arrive(row, state, sighting);
+        result = "updated";
+      } else {
+        this.#put(row, reported);
+        this.#leave(row, reported);
+        this.#transit(row, state, sighting, undefined);
+      }
     }
-    judgeRow(this.#type, this.self, left);
-    return "moved";
+    judgeRow(this.#type, this.self, table.states.name(before), true);
+    return result;
+  }
+
+  /** Out of a terminal state the resource begins anew. */
+  #leave(row: number, from: number): void {
+    const { table, declaration } = this.#type;
+    if (declaration?.states.get(table.states.name(from))?.terminal !== true) return;
+    table.incarnation[row] = table.incarnation[row]! + 1;
+    table.visits.delete(row);
+  }
+
+  #put(row: number, state: number): void {
+    const { table } = this.#type;
+    table.countOut(row);
+    table.state[row] = state;
+    table.countIn(row);
+  }
+
+  /** It is in `state` now; nothing is said of how it came there. */
+  #arrive(row: number, state: number, sighting: Sighting): void {
+    const { table } = this.#type;
+    table.previous[row] = table.state[row]!;
+    this.#put(row, state);
+    table.flags[row] = table.flags[row]! & ~ILLEGAL;
+    table.since[row] = sighting.since ?? sighting.time;
+    table.movedAt[row] = sighting.time;
+    this.#visit(row, state);
   }
 
   /** The move itself; `durationMs` undefined when it is not known. */
   #transit(row: number, to: number, sighting: Sighting, durationMs: number | undefined): void {
-    const table = this.#table;
+    const { table, metrics, declaration, clock, log } = this.#type;
     const from = table.state[row]!;
     const fromName = table.states.name(from);
     const toName = table.states.name(to);
-    const declared = this.#type.declaration?.states.get(fromName);
-    const illegal = declared?.next !== undefined && !declared.next.includes(toName);
-    table.flags[row] = illegal ? table.flags[row]! | ILLEGAL : table.flags[row]! & ~ILLEGAL;
-    if (declared?.terminal === true) {
-      table.incarnation[row] = table.incarnation[row]! + 1;
-      table.visits.delete(row);
-    }
-    table.countOut(row);
-    table.previous[row] = from;
-    table.state[row] = to;
-    table.countIn(row);
-    table.since[row] = sighting.since ?? sighting.time;
-    this.#visit(row, to);
+    this.#arrive(row, to, sighting);
+    const next = declaration?.states.get(fromName)?.next;
+    if (next !== undefined && !next.includes(toName)) table.flags[row] = table.flags[row]! | ILLEGAL;
     this.transition = { from: fromName, to: toName, at: sighting.time, duration: durationMs ?? 0 };
-    this.#type.log.add(table.keys[row]!, table.moves[row]!, this.transition);
+    log.add(table.keys[row]!, table.moves[row]!, this.transition);
     table.moves[row] = table.moves[row]! + 1;
-    this.#type.metrics.transition(fromName, toName).add(1);
-    this.#type.metrics.detectionDelay.observe(Math.max(0, this.#type.clock.now() - sighting.time) / 1_000);
-    if (durationMs !== undefined) this.#type.metrics.timeInState(fromName).observe(durationMs / 1_000);
+    this.#transitions(from, fromName, to, toName).add(1);
+    if (!sighting.arrival) metrics.detectionDelay.observe(Math.max(0, clock.now() - sighting.time) / 1_000);
+    if (durationMs !== undefined) this.#timeInState(from, fromName).observe(durationMs / 1_000);
+  }
+
+  /** Looking a series up by its labels costs more than the rest of a move. */
+  #transitions(from: number, fromName: string, to: number, toName: string): Counter {
+    const pair = from * 65_536 + to;
+    let counter = this.#transitionCounters.get(pair);
+    if (counter === undefined) this.#transitionCounters.set(pair, (counter = this.#type.metrics.transition(fromName, toName)));
+    return counter;
+  }
+
+  #timeInState(state: number, name: string): Histogram {
+    return (this.#timesInState[state] ??= this.#type.metrics.timeInState(name));
   }
 
   #visit(row: number, state: number): void {
-    const { table } = this.#type;
-    if (!this.#type.declaration?.loopStates.has(table.states.name(state))) return;
+    const { table, declaration } = this.#type;
+    if (declaration === undefined || declaration.loopStates.size === 0 || !declaration.loopStates.has(table.states.name(state))) return;
     let visits = table.visits.get(row);
     if (visits === undefined) table.visits.set(row, (visits = new Map()));
     visits.set(state, (visits.get(state) ?? 0) + 1);
@@ -266,14 +246,20 @@ export class TypeTracker implements Tracker {
 
   #delete(row: number, sighting: Sighting): TrackResult {
     const table = this.#table;
-    const duration = Math.max(0, sighting.time - table.since[row]!);
-    if (table.state[row] !== 0) this.#type.metrics.timeInState(table.states.name(table.state[row]!)).observe(duration / 1_000);
+    const state = table.state[row]!;
+    if (state !== NO_STATE_ID) this.#timeInState(state, table.states.name(state)).observe(Math.max(0, sighting.time - table.since[row]!) / 1_000);
     this.#type.judge?.forget(this.self, "deleted");
+    this.#bury(row);
+    return "deleted";
+  }
+
+  /** What is left of a deleted resource: a row that knows how new the deletion is. */
+  #bury(row: number): void {
+    const table = this.#table;
     table.countOut(row);
     table.flags[row] = table.flags[row]! | DELETED;
     table.deadlines.arm(row, expiryOf(this.#type, row));
     this.#type.armed();
-    return "deleted";
   }
 
   #takeAttributes(row: number, sighting: Sighting): void {

@@ -75,6 +75,8 @@ export interface Sighting {
   previous: string | undefined;
   /** Event time, ms. */
   time: number;
+  /** `time` is only when it was received: the source does not say when it happened, so it is newer than all before. */
+  arrival: boolean;
   /** Orders observations of one resource; undefined: by time. */
   sequence: number | undefined;
   /** When it entered `state`, as the source reports it, ms. */
@@ -116,6 +118,8 @@ export interface EvaluatedResource extends ResourceView {
   readonly row: number;
   /** The state it was in before this one; `NO_STATE` if none is known. */
   readonly previous: string;
+  /** Event time of the observation that brought it into this state, ms; `since` may be older, if the source says so. */
+  readonly movedAt: number;
   /** Event time of the last observation that was not late, ms. */
   readonly eventTime: number;
   /** Its last move was one that the declaration forbids. */
@@ -134,10 +138,12 @@ export interface EvaluatedResource extends ResourceView {
 /** Judges resources. Called synchronously, after each change and at the deadlines it asks for. */
 export interface Judge {
   /**
-   * The resource changed, or its deadline has come. `leftState` is the state it just left, if it moved.
-   * Returns when it wants to see the resource again even if nothing changes (ms; Infinity: never).
+   * An observation told of the resource (`observed`), its deadline has come, or rules changed. `leftState` is the state
+   * it just left, if it moved. Returns when it wants to see the resource again even if nothing changes (ms; Infinity: never).
    */
-  judge(resource: EvaluatedResource, leftState: string | undefined): number;
+  judge(resource: EvaluatedResource, leftState: string | undefined, observed: boolean): number;
+  /** False while nobody can say whether the resource is still there: then its silence does not make it expire. */
+  mayExpire(resource: EvaluatedResource): boolean;
   /** The resource is gone: its row number is free after this call. */
   forget(resource: EvaluatedResource, reason: "deleted" | "expired"): void;
 }

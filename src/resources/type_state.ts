@@ -1,0 +1,56 @@
+import type { Clock } from "../sdk/clock.ts";
+import type { Counter, Histogram } from "../sdk/metrics.ts";
+import type { Judge, TrackResult, TypeDeclaration } from "../sdk/resource.ts";
+import { DELETED, type Cursor, type ResourceTable } from "./table.ts";
+import type { TransitionLog } from "./transition_log.ts";
+
+/** Counters of one type, wired by whoever owns the metrics. */
+export interface TypeMetrics {
+  transition(from: string, to: string): Counter;
+  timeInState(state: string): Histogram;
+  result(result: TrackResult | "gap" | "future_time"): Counter;
+  /** Observed minus happened. */
+  readonly detectionDelay: Histogram;
+}
+
+/**
+ * What the trackers of one type share: its resources outlive any configuration.
+ * `declaration` changes with a reload; the arrays stay.
+ */
+export interface TypeState {
+  readonly table: ResourceTable;
+  readonly log: TransitionLog;
+  readonly metrics: TypeMetrics;
+  readonly clock: Clock;
+  declaration: TypeDeclaration | undefined;
+  judge: Judge | undefined;
+  /** Silence counts from here at the earliest: before, nobody listened. ms */
+  resumedAt: number;
+  nextKey(): number;
+  /** A deadline came nearer: whoever owns the timer looks again. */
+  armed(): void;
+  /** Something must be committed. */
+  changed(): void;
+}
+
+/** Judges one row and arms its next deadline. `observed`: an observation told of it just now. */
+export function judgeRow(type: TypeState, cursor: Cursor, leftState: string | undefined, observed: boolean): void {
+  const { table } = type;
+  const row = cursor.row;
+  const asked = type.judge === undefined ? Infinity : type.judge.judge(cursor, leftState, observed);
+  const next = Math.min(asked, expiryOf(type, row));
+  if (next === Infinity) return;
+  // Never due at once again: a judge that asks for the past must not hold the loop.
+  table.deadlines.arm(row, Math.max(next, type.clock.now() + 1));
+  type.armed();
+}
+
+/** When a resource is forgotten if nothing more is heard of it. */
+export function expiryOf(type: TypeState, row: number): number {
+  const { table, declaration } = type;
+  if (declaration === undefined) return Infinity;
+  if ((table.flags[row]! & DELETED) !== 0 || declaration.states.get(table.states.name(table.state[row]!))?.terminal === true) {
+    return table.lastSeen[row]! + declaration.expireTerminalAfterMs;
+  }
+  return declaration.expireAfterMs === undefined ? Infinity : Math.max(table.lastSeen[row]!, type.resumedAt) + declaration.expireAfterMs;
+}
