@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
  * npm's scripts: sets the clone up if need be, then does what was asked with the right Node.js.
- * Usage: node scripts/run.mjs <start|test|check|bench|chaos|generate|build> [arguments]
+ * Usage: node scripts/run.mjs <start|example|test|check|bench|chaos|generate|build> [arguments]
  */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -17,6 +17,7 @@ const script = (file) => (args, tools) => runToEnd(tools.node, [needed(file), ..
 
 const tasks = {
   start: script("examples/quickstart/start.ts"),
+  example,
   bench: script("bench/run.ts"),
   chaos: script("test/chaos/run.ts"),
   generate: script("scripts/generate.ts"),
@@ -24,6 +25,14 @@ const tasks = {
   check,
   build,
 };
+
+/** `npm run example order_stuck`; what follows goes to the agent. */
+function example([name = "", ...args], tools) {
+  const start = (folder) => join("examples", folder, "start.ts");
+  const known = readdirSync(join(root, "examples")).filter((folder) => existsSync(join(root, start(folder))));
+  if (!known.includes(name)) throw new SetupError(`which example? There are ${known.join(", ")}: npm run example ${known[0]}`);
+  return runToEnd(tools.node, [start(name), ...args], tools);
+}
 
 function test(args, tools) {
   const files = args.some((arg) => !arg.startsWith("-")) ? [] : ["test/**/*.test.ts"];
