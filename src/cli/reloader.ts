@@ -29,6 +29,7 @@ export class Reloader {
   #turn: Promise<ReloadOutcome> = Promise.resolve({ result: "unchanged", problems: [] });
   #waiting: Promise<ReloadOutcome> | undefined;
   #told = new Set<string>();
+  #hash: string | undefined;
 
   constructor(parts: ReloaderParts) {
     this.#parts = parts;
@@ -83,7 +84,9 @@ export class Reloader {
     }
     await onApplied(loaded.wanted);
     const { components, pipelines, hash } = loaded.wanted;
-    log.info({ hash: hash.slice(0, 12), pipelines: pipelines.length, components: components.length }, starting ? "configuration runs" : "configuration reloaded");
+    // A file that was broken, or mended as it was, changes nothing of what runs.
+    if (hash !== this.#hash) log.info({ hash: hash.slice(0, 12), pipelines: pipelines.length, components: components.length }, starting ? "configuration runs" : "configuration reloaded");
+    this.#hash = hash;
     return { result: loaded.problems.length > 0 ? "rejected" : "success", problems: loaded.problems.map(problemText) };
   }
 

@@ -17,5 +17,5 @@ export function problemAt(config: ComponentConfig | PipelineConfig, pointer: str
 
 /** `file:line:column path: what is wrong; what is allowed`. */
 export function problemText({ place, path, message }: Problem): string {
-  return `${place.file}:${place.line}:${place.column} ${path}: ${message}`;
+  return `${place.file}:${place.line}:${place.column}${path === "" ? "" : ` ${path}`}: ${message}`;
 }
