@@ -145,7 +145,7 @@ export const otlp = defineExporter({
     return {
       // A receiver that is not there yet must not keep the agent from starting.
       async start() {
-        started = loadSerializer(config.encoding);
+        started = await loadSerializer(config.encoding);
         arm(started, clock.now() + intervalMs);
       },
       stop: () => (stopped ??= end()),

@@ -1,4 +1,3 @@
-import { createRequire } from "node:module";
 import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
 
 /** What an OTLP receiver answers: that it refused some points though the request as a whole was fine. */
@@ -13,24 +12,16 @@ export interface Serializer {
   readonly decode: (answer: Uint8Array) => Answer | null;
 }
 
-/** Of @opentelemetry/otlp-transformer, what we use. */
-interface Transformer {
-  serializeRequest(request: ResourceMetrics): Uint8Array | undefined;
-  deserializeResponse(body: Uint8Array): Answer | null;
-}
-
 /**
  * OpenTelemetry's serializers, without its exporters: those read OTEL_EXPORTER_* variables (another service's headers
  * would be sent along), retry on their own timers, cannot be aborted, and hide partial success in a global logger.
- * The package is a dependency of theirs, so it is looked up from there: where it lies is the package manager's business.
  */
-export function loadSerializer(encoding: "proto" | "json"): Serializer {
-  const fromExporter = createRequire(import.meta.resolve("@opentelemetry/exporter-metrics-otlp-http"));
-  const { ProtobufMetricsSerializer, JsonMetricsSerializer } = fromExporter("@opentelemetry/otlp-transformer") as Record<string, Transformer>;
+export async function loadSerializer(encoding: "proto" | "json"): Promise<Serializer> {
+  const { ProtobufMetricsSerializer, JsonMetricsSerializer } = await import("@opentelemetry/otlp-transformer");
   const transformer = encoding === "proto" ? ProtobufMetricsSerializer : JsonMetricsSerializer;
   return {
     contentType: encoding === "proto" ? "application/x-protobuf" : "application/json",
-    encode: (request) => transformer!.serializeRequest(request),
-    decode: (answer) => transformer!.deserializeResponse(answer),
+    encode: (request) => transformer.serializeRequest(request),
+    decode: (answer) => transformer.deserializeResponse(answer),
   };
 }
