@@ -15,4 +15,5 @@ await runAgentBeside(import.meta.dirname, async (signal) => {
     await deliver(webhook, { ...event, time: new Date(startedMs - seconds_ago * 1_000).toISOString() }, signal);
     if (!signal.aborted) say(`${event.id} is ${event.status}`);
   }
+  say("see curl -s http://127.0.0.1:9464/metrics");
 });

@@ -1,4 +1,4 @@
-import { demoServer, runAgent, secondsAgo } from "../support/demo.ts";
+import { demoServer, runAgent, say, secondsAgo } from "../support/demo.ts";
 
 const MINUTE = 60;
 const createdAt = secondsAgo(35 * MINUTE);
@@ -14,4 +14,5 @@ await using shop = await demoServer(8090, (path) => {
   }
 });
 process.env["SHOP_URL"] = shop.url;
+say("ORD-001 has been pending for 35 minutes, ORD-002 is shipped");
 await runAgent(import.meta.dirname);

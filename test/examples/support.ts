@@ -27,10 +27,16 @@ export interface RunningExample extends AsyncDisposable {
   stop(): Promise<number | null>;
 }
 
-/** Runs examples/<name>/start.ts. Its demo server listens on a port of its own; `api` is where the agent's API shall. */
-export async function startExample(
-  name: string, { args = [], env = {}, api }: { readonly args?: readonly string[]; readonly env?: NodeJS.ProcessEnv; readonly api?: number } = {},
-): Promise<RunningExample> {
+export interface StartOptions {
+  /** Go to the agent: `--set`, `a.b=value`. */
+  readonly args?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  /** Port of the agent's API. */
+  readonly api?: number;
+}
+
+/** Runs examples/<name>/start.ts. Its demo server listens on a port of its own. */
+export async function startExample(name: string, { args = [], env = {}, api }: StartOptions = {}): Promise<RunningExample> {
   const temporary = await mkdtemp(join(tmpdir(), "sojourn-examples-"));
   const { SHOP_URL: _, SLACK_WEBHOOK_URL: __, ...inherited } = process.env;
   const child = spawn(
