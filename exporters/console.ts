@@ -75,7 +75,7 @@ function write(stream: Writable, text: string, signal: AbortSignal): Promise<voi
     if (signal.aborted) return reject(signal.reason);
     const onAbort = (): void => reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
-    const done = (error: Error | undefined): void => {
+    const finish = (error: Error | undefined): void => {
       signal.removeEventListener("abort", onAbort);
       if (error === undefined) resolve();
       else reject(error);
@@ -84,11 +84,11 @@ function write(stream: Writable, text: string, signal: AbortSignal): Promise<voi
     void before.then(() => {
       if (signal.aborted) return;
       // A stream that has failed and stays so would keep the text and never call back.
-      if (stream.errored !== null) return done(unwritable(stream.errored));
+      if (stream.errored !== null) return finish(unwritable(stream.errored));
       taken.set(stream, new Promise((settle) => {
         stream.write(text, (error) => {
           settle();
-          done(error === null || error === undefined ? undefined : unwritable(error));
+          finish(error === null || error === undefined ? undefined : unwritable(error));
         });
       }));
     });

@@ -2,10 +2,10 @@ import { defineProcessor } from "../src/sdk/component.ts";
 import { ConfigError } from "../src/sdk/errors.ts";
 import { durationMs } from "../src/sdk/duration.ts";
 import { Failure, type Expression, type Value } from "../src/sdk/expression.ts";
+import { jsonOf } from "../src/sdk/expression_json.ts";
 import { withResource, type Json, type Observation } from "../src/sdk/observation.ts";
 import { RESOURCE_FIELDS, type StateDeclaration, type TypeDeclaration } from "../src/sdk/resource.ts";
 import { timeMs } from "../src/sdk/time.ts";
-import { toJson } from "../src/sdk/value.ts";
 import { pointerPart, rulesOf } from "./track/rules.ts";
 import { trackSchema } from "./track/schema.ts";
 
@@ -125,12 +125,17 @@ function keyText(value: Value | Failure): string | undefined {
   return typeof value === "boolean" || typeof value === "bigint" ? String(value) : undefined;
 }
 
-/** Undefined, where the expression failed, keeps the old value. */
+/** Undefined, where the expression failed or gave too much, keeps the old value. */
 function attribute(value: Value | Failure): Json | undefined {
   if (value instanceof Failure) return undefined;
   // JSON has no name for a number that is none, so it could not be kept.
   if (typeof value === "number") return Number.isFinite(value) ? value : undefined;
-  return value === null || typeof value === "string" || typeof value === "boolean" ? value : toJson(value);
+  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
+  try {
+    return jsonOf(value);
+  } catch {
+    return undefined;
+  }
 }
 
 function orUndefined(value: Value | Failure): unknown {

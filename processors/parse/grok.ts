@@ -1,4 +1,5 @@
 import type { Json } from "../../src/sdk/observation.ts";
+import { closest } from "../../src/sdk/suggest.ts";
 import { GROK_PATTERNS } from "./grok_patterns.ts";
 import { Unreadable, type Parser } from "./parser.ts";
 import { compileRe2, matching } from "./regex.ts";
@@ -107,7 +108,8 @@ function reference(match: RegExpExecArray, expansion: Expansion, within: readonl
   if (++expansion.references > REFERENCES_MAX) throw new Error(`the pattern expands to more than ${REFERENCES_MAX} references`);
   const definition = expansion.definitions.get(name);
   if (definition === undefined) {
-    throw new Error(`pattern ${name} is not known${didYouMean(name, expansion.definitions.keys())}; define it in patterns`);
+    const near = closest(name, expansion.definitions.keys());
+    throw new Error(`pattern ${name} is not known${near === undefined ? "" : `, did you mean ${near}?`}; define it in patterns`);
   }
   if (field === undefined) return `(?:${expand(definition, expansion, [...within, name])})`;
   const group = `grok_${expansion.fields.length}_`;
@@ -149,21 +151,4 @@ function put(fields: Record<string, Json>, path: readonly string[], value: Json)
     target = target[key] as Record<string, Json>;
   }
   target[path.at(-1)!] = value;
-}
-
-function didYouMean(name: string, known: Iterable<string>): string {
-  const meant = [...known].find((candidate) => oneEditApart(name.toUpperCase(), candidate.toUpperCase()));
-  return meant === undefined ? "" : `, did you mean ${meant}?`;
-}
-
-/** True when the two are equal, or would be without one letter more, less or other, or two swapped. */
-function oneEditApart(a: string, b: string): boolean {
-  let start = 0;
-  while (start < a.length && a[start] === b[start]) start++;
-  let end = 0;
-  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end++;
-  const restA = a.slice(start, a.length - end);
-  const restB = b.slice(start, b.length - end);
-  if (restA.length <= 1 && restB.length <= 1) return true;
-  return restA.length === 2 && restB === restA[1]! + restA[0]!;
 }

@@ -1,5 +1,6 @@
+import { endOfString } from "../../src/sdk/json_text.ts";
 import type { Json } from "../../src/sdk/observation.ts";
-import { endOfString, setOwn, Unreadable } from "./parser.ts";
+import { setOwn, Unreadable } from "./parser.ts";
 
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", b: "\b", f: "\f" };
 

@@ -1,7 +1,5 @@
 import type { Json } from "../../src/sdk/observation.ts";
 
-const BACKSLASH = 0x5c;
-
 /** Text that a format cannot read. Returned, not thrown: a log full of bad lines must not cost a stack trace each. */
 export class Unreadable {
   readonly reason: string;
@@ -20,14 +18,4 @@ export function setOwn(target: Record<string, Json>, key: string, value: Json): 
   } else {
     target[key] = value;
   }
-}
-
-/** Where the quoted string that opens at `start` closes, backslashes escaping; the end of the text if it does not. */
-export function endOfString(text: string, start: number): number {
-  for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
-    let backslashes = 0;
-    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++;
-    if (backslashes % 2 === 0) return end;
-  }
-  return text.length;
 }

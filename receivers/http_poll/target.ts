@@ -2,7 +2,7 @@ import { backoffMs } from "../../src/sdk/backoff.ts";
 import type { Clock } from "../../src/sdk/clock.ts";
 import { messageOf, RetryLaterError } from "../../src/sdk/errors.ts";
 import type { Json } from "../../src/sdk/observation.ts";
-import { rfc3339 } from "../../src/sdk/value.ts";
+import { formatTime } from "../../src/sdk/time.ts";
 
 const BACKOFF_MS_MAX = 300_000;
 const FIRST_DELAY_MS_MAX = 1_000;
@@ -74,8 +74,8 @@ export function describeTarget(target: Target): Json {
     up: succeededAt === undefined && failures === 0 ? null : failures === 0,
     failures,
     last_error: error ?? null,
-    last_poll: polledAt === undefined ? null : rfc3339(polledAt),
-    last_success: succeededAt === undefined ? null : rfc3339(succeededAt),
+    last_poll: polledAt === undefined ? null : formatTime(polledAt),
+    last_success: succeededAt === undefined ? null : formatTime(succeededAt),
     duration_seconds: durationMs === undefined ? null : durationMs / 1_000,
   };
 }

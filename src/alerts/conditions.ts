@@ -3,7 +3,7 @@ import { Failure } from "../sdk/expression.ts";
 import type { EvaluatedResource } from "../sdk/resource.ts";
 import { formatDuration } from "../sdk/duration.ts";
 import type { RuleDeclaration } from "../sdk/rule.ts";
-import { rfc3339 } from "../sdk/value.ts";
+import { timeText } from "../sdk/alert_text.ts";
 
 /** What a rule says of a resource at one moment. Reused: read it before the next call. */
 export interface Verdict {
@@ -101,13 +101,13 @@ export function detailsOf(rule: RuleDeclaration, resource: EvaluatedResource): R
   const details: Record<string, Json> = {};
   if (resource.state !== "") {
     details["state"] = resource.state;
-    details["since"] = rfc3339(resource.since);
+    details["since"] = timeText(resource.since);
     if (resource.previous !== "") details["previous_state"] = resource.previous;
   }
   if (rule.kind === "stuck") details["limit"] = formatDuration(rule.afterMs);
   if (rule.kind === "expr") details["condition"] = rule.expr.text;
   if (rule.kind === "looping") details["limit"] = rule.max;
-  details["last_seen"] = rfc3339(resource.last_seen);
+  details["last_seen"] = timeText(resource.last_seen);
   for (const [name, value] of Object.entries(resource.attributes)) {
     if (!Object.hasOwn(details, name)) details[name] = value;
   }

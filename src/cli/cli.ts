@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { loadConfig } from "../config/load.ts";
 import { printConfig } from "../config/print.ts";
 import { componentSchema, configSchema } from "../config/schema.ts";
-import { closest } from "../config/suggest.ts";
+import { closest } from "../sdk/suggest.ts";
 import { problemText } from "../pipeline/problems.ts";
 import type { AnyDefinition } from "../sdk/component.ts";
 import { EXIT, standardOutput, type Output } from "./exit.ts";

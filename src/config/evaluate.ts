@@ -8,7 +8,7 @@ import { ambiguous, receiversNamed } from "./receiver_names.ts";
 import { describeMissing } from "./references.ts";
 import type { Schema } from "./schema_walk.ts";
 import { serviceConfig } from "./service.ts";
-import { suggestion } from "./suggest.ts";
+import { suggestion } from "../sdk/suggest.ts";
 import { testSchema } from "./tests_schema.ts";
 import { child, isNull, locate, mappingAt, toJson, type Mapping, type Tree } from "./tree.ts";
 import { COMPONENT_SECTIONS } from "./union.ts";

@@ -2,7 +2,7 @@ import type { AnyDefinition } from "../sdk/component.ts";
 import type { Issues } from "./issues.ts";
 import type { Place } from "./model.ts";
 import type { Schema } from "./schema_walk.ts";
-import { suggestion } from "./suggest.ts";
+import { suggestion } from "../sdk/suggest.ts";
 import { isNull, mappingAt, scalarAt, type Entry, type Mapping, type Tree } from "./tree.ts";
 import { isName, readUses, type Use } from "./uses.ts";
 

@@ -1,6 +1,6 @@
 import type { AnyDefinition } from "../sdk/component.ts";
 import type { ComponentKind } from "./model.ts";
-import { suggestion } from "./suggest.ts";
+import { suggestion } from "../sdk/suggest.ts";
 import { idError, typeOf } from "./uses.ts";
 
 /** Says that `id` is not defined, and what was probably meant. */

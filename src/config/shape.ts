@@ -1,6 +1,6 @@
 import { Issues } from "./issues.ts";
 import type { Problem } from "./model.ts";
-import { suggestion } from "./suggest.ts";
+import { suggestion } from "../sdk/suggest.ts";
 import { isNull, type Mapping, type Tree } from "./tree.ts";
 
 const SECTIONS = ["receivers", "processors", "exporters", "monitors", "service"];

@@ -8,7 +8,7 @@ import type { Json } from "../sdk/observation.ts";
 import { parseSize } from "../sdk/size.ts";
 import { compileTemplate } from "../sdk/template_compile.ts";
 import type { Accepts, Schema } from "./schema_walk.ts";
-import { closest } from "./suggest.ts";
+import { closest } from "../sdk/suggest.ts";
 
 /** One thing wrong with a value, before it is worded. `params` are ajv's, or those of our own keywords. */
 export interface Finding {

@@ -1,6 +1,6 @@
 import type { Json } from "../sdk/observation.ts";
 import type { Schema } from "./schema_walk.ts";
-import { oneOf, suggestion } from "./suggest.ts";
+import { oneOf, suggestion } from "../sdk/suggest.ts";
 import { regexError, type Finding } from "./validator.ts";
 
 const KINDS: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import type { ConfiguredRule } from "../alerts/alert_state.ts";
-import { suggestion } from "../config/suggest.ts";
+import { suggestion } from "../sdk/suggest.ts";
 import type { PipelineConfig, Problem } from "../config/model.ts";
 import type { TypeDeclaration } from "../sdk/resource.ts";
 import { RESOURCE_FIELDS } from "../sdk/resource.ts";

@@ -1,5 +1,6 @@
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate } from "node:zlib";
+import { JSON_DEPTH_MAX, nestsTooDeep } from "./json_text.ts";
 import type { Json } from "./observation.ts";
 
 /** How a body is to be read. */
@@ -25,9 +26,6 @@ export interface Decoded {
   /** What is wrong with the first of them. */
   readonly reason: string | undefined;
 }
-
-// Deeper nesting than anybody means; keeps recursion over a value (expressions, JSON.stringify) off the stack's end.
-const DEPTH_MAX = 200;
 
 const NDJSON = new Set(["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/jsonlines"]);
 const UNZIP = { gzip: promisify(gunzip), "x-gzip": promisify(gunzip), deflate: promisify(inflate), br: promisify(brotliDecompress) };
@@ -93,7 +91,7 @@ function parseLines(text: string): Decoded {
 }
 
 function parseJson(text: string): Json {
-  if (tooDeep(text)) throw new BodyError("malformed", `JSON nested deeper than ${DEPTH_MAX}`);
+  if (nestsTooDeep(text)) throw new BodyError("malformed", `JSON nested deeper than ${JSON_DEPTH_MAX} levels`);
   try {
     return JSON.parse(text) as Json;
   } catch (error) {
@@ -101,22 +99,6 @@ function parseJson(text: string): Json {
     const at = /at position (\d+)/.exec((error as Error).message)?.[1];
     throw new BodyError("malformed", text.trim() === "" ? "empty, no JSON" : `no valid JSON${at === undefined ? "" : ` at position ${at}`}`);
   }
-}
-
-function tooDeep(text: string): boolean {
-  let depth = 0;
-  let quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (quoted) {
-      if (c === 0x5c) i++;
-      else if (c === 0x22) quoted = false;
-    } else if (c === 0x22) quoted = true;
-    else if (c === 0x5b || c === 0x7b) {
-      if (++depth > DEPTH_MAX) return true;
-    } else if (c === 0x5d || c === 0x7d) depth--;
-  }
-  return false;
 }
 
 /** A form's fields; one given several times is a list. */

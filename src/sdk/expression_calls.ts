@@ -3,7 +3,7 @@ import { Failure } from "./expression.ts";
 import { arithmetic, negate } from "./expression_arithmetic.ts";
 import type { CelFunction } from "./expression_function.ts";
 import { LIBRARY } from "./expression_library.ts";
-import { errorAt, nearest, nodeOver } from "./expression_node.ts";
+import { errorAt, nodeOver } from "./expression_node.ts";
 import type { Compilation, Node } from "./expression_node.ts";
 import { conditional, equality, logic, membership, not, ordering } from "./expression_operators.ts";
 import { compileField } from "./expression_fields.ts";
@@ -11,6 +11,7 @@ import { finish, Site } from "./expression_site.ts";
 import { compilePattern, matchPattern } from "./expression_pattern.ts";
 import { indexOf, isFailure, isList, OVER_BUDGET, STEPS_MAX } from "./expression_value.ts";
 import type { Fn, Frame } from "./expression_value.ts";
+import { closest } from "./suggest.ts";
 
 const MACROS: Readonly<Record<string, string>> = {
   has: "has(body.amount)",
@@ -84,7 +85,7 @@ function unknownFunction(name: string, isMethod: boolean, expr: Expr, compilatio
   }
   const names = [...LIBRARY].filter(([, f]) => (isMethod ? f.method : f.call) !== undefined).map(([key]) => key);
   names.push(...Object.keys(MACROS));
-  const near = nearest(name, names);
+  const near = closest(name, names);
   const allowed = near === undefined ? `known: ${names.sort().join(", ")}` : `did you mean ${near}?`;
   return errorAt(compilation, expr, `unknown ${isMethod ? "method" : "function"}: ${name}; ${allowed}`);
 }

@@ -52,35 +52,6 @@ export function nodeOver(parts: readonly Node[], fn: Fn): Node {
   return { fn, constant: undefined, cost };
 }
 
-/** The name nearest to `word`, if near enough to be meant. */
-export function nearest(word: string, names: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(1, Math.min(3, Math.floor(word.length / 3))) + 1;
-  for (const name of names) {
-    const far = name.toLowerCase() === word.toLowerCase() ? 0 : distance(word, name);
-    if (far < least) [best, least] = [name, far];
-  }
-  return best;
-}
-
-/** Levenshtein's edit distance, two neighbours swapped counting once. */
-function distance(a: string, b: string): number {
-  if (a.length > 64) return Infinity;
-  const rows = [Array.from({ length: b.length + 1 }, (_, i) => i)];
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const above = rows[i - 1]!;
-      let least = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      if (swapped) least = Math.min(least, rows[i - 2]![j - 2]! + 1);
-      row.push(least);
-    }
-    rows.push(row);
-  }
-  return rows[a.length]![b.length]!;
-}
-
 /** An error at a node. */
 export function errorAt(compilation: Compilation, expr: Expr, message: string): ExpressionError {
   return new ExpressionError(message, compilation.offsetOf(expr));

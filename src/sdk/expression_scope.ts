@@ -2,10 +2,11 @@ import type { Expr } from "@bufbuild/cel-spec/cel/expr/syntax_pb.js";
 import { Duration, Failure, Timestamp } from "./expression.ts";
 import type { ScopeName } from "./expression.ts";
 import { LIBRARY, TYPE_NAMES } from "./expression_library.ts";
-import { constantNode, errorAt, nearest } from "./expression_node.ts";
+import { constantNode, errorAt } from "./expression_node.ts";
 import type { Compilation, MaybeFn, Node } from "./expression_node.ts";
 import type { Fn } from "./expression_value.ts";
 import { wholeBody } from "./observation.ts";
+import { closest } from "./suggest.ts";
 
 const SCOPE_NAMES: readonly ScopeName[] = ["body", "attributes", "time", "source", "self", "transition"];
 const TRANSITION_FIELDS = ["from", "to", "at", "duration"] as const;
@@ -36,7 +37,7 @@ function unknownName(name: string, expr: Expr, compilation: Compilation): Error 
     return errorAt(compilation, expr, `${name} is not known here; ${here}`);
   }
   const isSelf = name === "resource" && compilation.names.has("self");
-  const near = isSelf ? "self" : nearest(name, [...known, ...compilation.locals.keys()]);
+  const near = isSelf ? "self" : closest(name, [...known, ...compilation.locals.keys()]);
   const root = compilation.names.has("body") ? "body" : compilation.names.has("self") ? "self" : undefined;
   const meant = near ?? (LIBRARY.has(name) ? `${name}(…)` : root === undefined ? undefined : `${root}.${name}`);
   const suggestion = meant === undefined ? "" : `did you mean ${meant}? `;
@@ -118,7 +119,7 @@ export function transitionField(field: string, expr: Expr, compilation: Compilat
     case "duration":
       return ({ transition }) => (transition === undefined ? undefined : new Duration(transition.duration));
     default: {
-      const near = nearest(field, TRANSITION_FIELDS);
+      const near = closest(field, TRANSITION_FIELDS);
       const suggestion = near === undefined ? "" : `did you mean ${near}? `;
       const message = `transition has no ${field}; ${suggestion}known: ${TRANSITION_FIELDS.join(", ")}`;
       throw errorAt(compilation, expr, message);

@@ -1,7 +1,7 @@
 import type { Wanted } from "../../config/model.ts";
 import { ambiguous, receiversNamed } from "../../config/receiver_names.ts";
 import type { Schema } from "../../config/schema_walk.ts";
-import { suggestion } from "../../config/suggest.ts";
+import { suggestion } from "../../sdk/suggest.ts";
 import type { AnyDefinition } from "../../sdk/component.ts";
 import type { Scope } from "../../sdk/expression.ts";
 import { observation, type Attributes, type Json, type Observation } from "../../sdk/observation.ts";
