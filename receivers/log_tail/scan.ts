@@ -1,0 +1,189 @@
+import { stat } from "node:fs/promises";
+import type { ReceiverContext } from "../../src/sdk/component.ts";
+import { isOneFamily } from "./copies.ts";
+import { endOfLines, hasHeader, readHeader, save, tailedFile, type TailedFile } from "./file.ts";
+import type { GlobPath } from "./glob.ts";
+import { handleFree, tryOpen, type Known, type Remembered } from "./known.ts";
+import { HEADER_BYTES, parsePosition, withFormer } from "./position.ts";
+import { findByIdentity, walk, type Found, type Walk } from "./walk.ts";
+
+const SCAN_MS = 1_000;
+const DIRECTORIES_PER_POLL = 64;
+const TICK_MS = 20;
+/** A file that is gone may come back (a mount, a symbolic link): for so long its place is remembered. */
+const REMEMBERED_MS = 24 * 3_600_000;
+/** Files known, open or closed, for each that may be open. */
+const KNOWN_PER_OPEN = 10;
+
+export interface ScanOptions {
+  readonly include: readonly GlobPath[];
+  readonly exclude: readonly GlobPath[];
+  readonly fromEnd: boolean;
+  readonly pollMs: number;
+  readonly filesMax: number;
+}
+
+export interface Scanner {
+  /** Looks for new, renamed and deleted files. Rejects when the stored position cannot be understood. */
+  scan(): Promise<void>;
+  /** True when it is time to scan again, or a directory has changed. */
+  isDue(): Promise<boolean>;
+}
+
+/** Finds out which file is which, by device, inode and header: goes on with those it knows, and takes up the others. */
+export function createScanner(context: ReceiverContext, options: ScanOptions, known: Known): Scanner {
+  const { clock, log } = context;
+  let directories = new Map<string, number>();
+  let scannedAt = -Infinity;
+  let scannedNow = 0;
+
+  function gone(file: TailedFile): void {
+    file.goneAt = file.grewAt = clock.monotonicMs();
+    file.work = file.handle !== undefined;
+  }
+
+  async function follow(file: TailedFile, names: readonly Found[]): Promise<void> {
+    file.goneAt = undefined;
+    if (!names.some(({ path }) => path === file.path)) {
+      file.path = names[0]!.path;
+      file.fields.clear();
+      file.renamed = true;
+      file.grewAt = clock.monotonicMs();
+      save(file);
+    }
+    const { size, mtimeMs } = names[0]!;
+    if (file.handle !== undefined || (size === file.size && mtimeMs === file.mtimeMs && !known.readErrors.has(file))) return;
+    if (!(await handleFree(known, options.filesMax))) return void known.waiting++;
+    const opened = await tryOpen(known, file.path, file.identity);
+    if (opened === undefined) return;
+    Object.assign(file, { handle: opened.handle, size: opened.size, mtimeMs: opened.mtimeMs, work: true, grewAt: clock.monotonicMs() });
+  }
+
+  /** Goes on where a file was left. `name` undefined: look for it beside where it was, under whatever name. */
+  async function resume({ saved }: Remembered, name: string | undefined): Promise<TailedFile | undefined> {
+    const path = name ?? (await findByIdentity(saved.path.slice(0, saved.path.lastIndexOf("/")) || "/", saved.identity));
+    if (path === undefined) return undefined;
+    if (!(await handleFree(known, options.filesMax))) {
+      known.waiting++;
+      return undefined;
+    }
+    const opened = await tryOpen(known, path, saved.identity);
+    if (opened === undefined) return undefined;
+    // Without a header, under another name: it may well be another file that got the inode.
+    const doubtful = name === undefined && saved.header.length === 0 && (opened.born !== saved.born || !isOneFamily(path, saved.path));
+    const same = !doubtful && opened.size >= saved.offset && (await hasHeader(opened.handle, saved.header));
+    if (!same && name === undefined) {
+      await opened.handle.close();
+      return undefined;
+    }
+    if (!same) log.info({ path }, "the file has new content since it was read last: reading it from the beginning");
+    const header = same ? await readHeader(opened.handle, Math.min(saved.header.length, HEADER_BYTES)) : Buffer.alloc(0);
+    const file = tailedFile(opened, path, same ? saved.offset : 0, header, clock.monotonicMs());
+    file.formers = same ? (saved.formers ?? []) : withFormer(saved.formers ?? [], saved);
+    save(file, same ? saved.ahead : undefined);
+    // An inode alone may have been reused: such a file has lost no name.
+    file.renamed = same && saved.header.length > 0 && path !== saved.path;
+    if (name === undefined) gone(file);
+    known.tracked.push(file);
+    known.remembered.delete(saved.identity);
+    return file;
+  }
+
+  async function discover(found: Found, fromEnd: boolean): Promise<TailedFile | undefined> {
+    const room = known.tracked.length < options.filesMax * KNOWN_PER_OPEN && (await handleFree(known, options.filesMax));
+    if (!room) {
+      known.waiting++;
+      return undefined;
+    }
+    const opened = await tryOpen(known, found.path, found.identity);
+    if (opened === undefined) return undefined;
+    const cursor = fromEnd ? await endOfLines(opened.handle, opened.size) : 0;
+    const header = cursor > 0 ? await readHeader(opened.handle) : Buffer.alloc(0);
+    const file = tailedFile(opened, found.path, cursor, header, clock.monotonicMs());
+    known.tracked.push(file);
+    return file;
+  }
+
+  /** What the last run, or a moment ago, was read and has a name again, or at the first scan: any name. */
+  async function resumeAll(byIdentity: Map<string, Found[]>, named: Map<string, TailedFile>, seen: Walk): Promise<void> {
+    for (const [identity, entry] of known.remembered) {
+      const names = byIdentity.get(identity);
+      if (names === undefined && (known.scans > 0 || isHidden(entry.saved.path, seen))) {
+        if (clock.now() - entry.sinceMs > REMEMBERED_MS) known.remembered.delete(identity);
+        continue;
+      }
+      const name = names === undefined ? undefined : (names.find(({ path }) => path === entry.saved.path) ?? names[0]!).path;
+      const file = await resume(entry, name);
+      if (file !== undefined) {
+        byIdentity.delete(identity);
+        named.set(entry.saved.path, file);
+      } else if (name === undefined) {
+        context.metrics.counter({
+          name: "sojourn_log_tail_files_missed_total", labels: ["receiver"],
+          help: "Files that were gone at the start: what was written to them meanwhile cannot be known.",
+        }).series(context.id).add(1);
+        log.warn({ path: entry.saved.path }, "a file that was read before is gone: what was written to it meanwhile is missed");
+      } else byIdentity.delete(identity); // Not readable now, or no handle free: still remembered.
+    }
+  }
+
+  async function scan(): Promise<void> {
+    const first = known.scans === 0;
+    if (first && context.position !== undefined) {
+      const sinceMs = clock.now();
+      for (const saved of parsePosition(context.position)) known.remembered.set(saved.identity, { saved, sinceMs });
+    }
+    const seen = await walk(options.include, options.exclude);
+    scannedAt = clock.monotonicMs();
+    scannedNow = clock.now();
+    directories = seen.directories;
+    known.scanErrors = seen.unreadable;
+    known.waiting = 0;
+    const byIdentity = new Map<string, Found[]>();
+    for (const found of seen.found) {
+      const names = byIdentity.get(found.identity);
+      if (names === undefined) byIdentity.set(found.identity, [found]);
+      else names.push(found);
+    }
+    // Which file had a name before this scan: the one that takes it waits until that is read to its end.
+    const named = new Map(known.tracked.map((file) => [file.path, file]));
+    for (const file of known.tracked) {
+      const names = byIdentity.get(file.identity);
+      byIdentity.delete(file.identity);
+      if (names !== undefined) await follow(file, names);
+      else if (file.goneAt === undefined && !isHidden(file.path, seen)) gone(file);
+    }
+    await resumeAll(byIdentity, named, seen);
+    // Older files first: what happened first is told first.
+    const fresh = [...byIdentity.values()].map((names) => names[0]!).sort((a, b) => a.mtimeMs - b.mtimeMs || (a.path < b.path ? -1 : 1));
+    for (const found of fresh) {
+      const file = await discover(found, first && context.position === undefined && options.fromEnd);
+      const before = named.get(found.path);
+      if (file !== undefined && before !== undefined && before !== file) file.after = before;
+    }
+    known.scans++;
+    if (first && seen.found.length === 0) log.warn({}, "no file matches `include` so far");
+    if (seen.truncated) log.warn({}, "too many directory entries to look at: narrow `include`");
+  }
+
+  async function directoriesChanged(): Promise<boolean> {
+    const some = [...directories].slice(0, DIRECTORIES_PER_POLL);
+    const times = await Promise.all(some.map(async ([path]) => (await stat(path).catch(() => undefined))?.mtimeMs ?? 0));
+    // A time this close may stand for a further change that was not seen: file systems count in ticks.
+    return times.some((mtimeMs, i) => mtimeMs !== some[i]![1] || Math.abs(scannedNow - mtimeMs) < TICK_MS);
+  }
+
+  return {
+    scan,
+    isDue: async () => clock.monotonicMs() - scannedAt >= Math.max(SCAN_MS, options.pollMs) || (await directoriesChanged()),
+  };
+}
+
+/** True when a file may well be there, only it could not be looked for. */
+function isHidden(path: string, seen: Walk): boolean {
+  if (seen.truncated) return true;
+  for (const place of [...seen.unreadable.keys(), ...seen.skipped.keys()]) {
+    if (path === place || path.startsWith(`${place}/`)) return true;
+  }
+  return false;
+}
