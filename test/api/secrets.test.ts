@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { components } from "../../src/components.ts";
 import { realClock } from "../../src/sdk/clock.ts";
 import { observation } from "../../src/sdk/observation.ts";
+import { until } from "../support/waiting.ts";
 import { API, served, type Served } from "./support.ts";
 
 const MARK = "hunter2";
@@ -69,13 +70,6 @@ async function everything(api: Served): Promise<string> {
     await ask(method, url.replace(/\?.*/, "").replace("{type}", "order").replace("{id}", "o1"));
   }
   return texts.join("\n");
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let turn = 0; !condition(); turn++) {
-    assert.ok(turn < 1_000, `${what} did not come about`);
-    await realClock.sleep(5);
-  }
 }
 
 test("every secret that a component can have is planted below", () => {

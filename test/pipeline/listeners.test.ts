@@ -1,46 +1,12 @@
 import assert from "node:assert/strict";
-import { createServer as createTcpServer, connect, type AddressInfo, type Socket } from "node:net";
+import { createServer as createTcpServer, connect, type AddressInfo } from "node:net";
 import { test } from "node:test";
-import { createListeners, type AgentListeners } from "../../src/pipeline/listeners.ts";
+import { createListeners } from "../../src/pipeline/listeners.ts";
 import { realClock } from "../../src/sdk/clock.ts";
-import { HttpError, type HttpAnswer, type HttpHandler } from "../../src/sdk/listeners.ts";
+import { HttpError, type HttpHandler } from "../../src/sdk/listeners.ts";
 import { silentLog, type Logger } from "../../src/sdk/log.ts";
 import { settled, virtualClock } from "../../src/sdk/virtual_clock.ts";
-
-const ADDRESS = "127.0.0.1:0";
-const ok: HttpHandler = () => ({ status: 200, body: "ok" });
-
-async function using<T>(run: (listeners: AgentListeners, url: (path: string) => string) => Promise<T>, log: Logger = silentLog): Promise<T> {
-  const listeners = createListeners({ clock: realClock, log });
-  try {
-    return await run(listeners, (path) => `http://127.0.0.1:${listeners.port(ADDRESS)}${path}`);
-  } finally {
-    await listeners.close();
-  }
-}
-
-/** What a peer that reads until the connection ends gets to see. */
-async function raw(listeners: AgentListeners, send: (socket: Socket) => void): Promise<string> {
-  const socket = connect(listeners.port(ADDRESS)!, "127.0.0.1");
-  socket.setEncoding("utf8");
-  socket.once("connect", () => send(socket));
-  let text = "";
-  for await (const chunk of socket) text += String(chunk);
-  return text;
-}
-
-function gate(): { readonly opened: Promise<void>; open(): void } {
-  let open!: () => void;
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { opened, open };
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let turn = 0; !condition(); turn++) {
-    assert.ok(turn < 2_000, `it did not come true: ${what}`);
-    await realClock.sleep(2);
-  }
-}
+import { ADDRESS, gate, ok, raw, using } from "./listeners_support.ts";
 
 test("several receivers share one address, each with its own path; an unknown path is 404", () =>
   using(async (listeners, url) => {
@@ -114,86 +80,6 @@ test("what a handler throws is answered without its details, and logged", async 
   }, log);
 });
 
-test("a body beyond the limit is 413, declared or not, and the peer reads the answer while it still sends", () =>
-  using(async (listeners) => {
-    await listeners.route(ADDRESS, "/", "x", async (request): Promise<HttpAnswer> => {
-      return { status: 200, body: String((await request.bytes(1_000)).length) };
-    }).open();
-    const big = Buffer.alloc(4 * 2 ** 20, 120);
-    const declared = await raw(listeners, (socket) => {
-      socket.write(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${big.length}\r\n\r\n`);
-      socket.write(big);
-    });
-    assert.match(declared, /^HTTP\/1\.1 413 [^]*connection: close[^]*larger than 1000 bytes/i);
-    const chunked = await raw(listeners, (socket) => {
-      socket.write(`POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${big.length.toString(16)}\r\n`);
-      socket.write(big);
-      socket.write("\r\n0\r\n\r\n");
-    });
-    assert.match(chunked, /^HTTP\/1\.1 413 /);
-    const exact = await raw(listeners, (socket) =>
-      socket.write(`POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n${"x".repeat(1_000)}`));
-    assert.match(exact, /^HTTP\/1\.1 200 [^]*1000$/);
-  }));
-
-test("a handler that answers without reading the body keeps neither the peer nor itself waiting", () =>
-  using(async (listeners) => {
-    await listeners.route(ADDRESS, "/", "x", () => ({ status: 401, body: "no" })).open();
-    const text = await raw(listeners, (socket) => {
-      socket.write("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n");
-      socket.write(Buffer.alloc(200_000));
-    });
-    assert.match(text, /^HTTP\/1\.1 401 [^]*no$/);
-  }));
-
-test("a peer that asks first is told to go on only when its body is wanted", () =>
-  using(async (listeners) => {
-    await listeners.route(ADDRESS, "/", "x", async (request) => ({ status: 200, body: await request.bytes(10) })).open();
-    const wanted = await raw(listeners, (socket) => {
-      socket.write("POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n");
-      socket.once("data", () => socket.write("hi"));
-    });
-    assert.match(wanted, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 [^]*hi$/);
-    const refused = await raw(listeners, (socket) => {
-      socket.write("POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 20\r\n\r\n");
-      socket.once("data", () => socket.end());
-    });
-    assert.match(refused, /^HTTP\/1\.1 413 /);
-  }));
-
-test("a peer that breaks off in its body aborts the request", () =>
-  using(async (listeners) => {
-    const seen: string[] = [];
-    await listeners.route(ADDRESS, "/", "x", async (request) => {
-      request.signal.addEventListener("abort", () => seen.push("aborted"));
-      await request.bytes(100).catch((error: HttpError) => seen.push(`${error.status} ${error.message}`));
-      return { status: 200 };
-    }).open();
-    const socket = connect(listeners.port(ADDRESS)!, "127.0.0.1");
-    socket.write("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\nhalf");
-    await realClock.sleep(20);
-    socket.destroy();
-    await until("both seen", () => seen.length === 2);
-    assert.deepEqual(seen.sort(), ["400 the peer went away", "aborted"]);
-  }));
-
-test("a body that trickles in is 408 in the end", async () => {
-  const clock = virtualClock();
-  const listeners = createListeners({ clock, log: silentLog });
-  let reading = false;
-  await listeners.route(ADDRESS, "/", "x", async (request) => {
-    const bytes = request.bytes(100);
-    reading = true;
-    return { status: 200, body: await bytes };
-  }).open();
-  const answer = raw(listeners, (socket) => socket.write("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\nslow"));
-  await until("reading", () => reading);
-  await clock.advance(31_000);
-  await clock.advance(3_000); // what may still come is waited for in vain
-  assert.match(await answer, /^HTTP\/1\.1 408 /);
-  await listeners.close();
-});
-
 test("oversized headers are refused", () =>
   using(async (listeners) => {
     await listeners.route(ADDRESS, "/", "x", ok).open();
@@ -265,123 +151,6 @@ test("a silent connection does not keep an address from closing", async () => {
   await route.close();
   await listeners.close();
 });
-
-test("during a reload the port stays open and requests to a closed path go to its successor", () =>
-  using(async (listeners, url) => {
-    const old = listeners.route(ADDRESS, "/a", "webhook/a", () => ({ status: 200, body: "old" }));
-    await old.open();
-    assert.equal(await (await fetch(url("/a"))).text(), "old");
-    listeners.hold();
-    await old.close();
-    const waiting = fetch(url("/a"), { method: "POST", body: "kept" });
-    let answered = false;
-    void waiting.then(() => (answered = true));
-    await realClock.sleep(30);
-    assert.equal(answered, false);
-    assert.equal((await fetch(url("/other"))).status, 404, "a path nobody had does not wait");
-    const successor = listeners.route(ADDRESS, "/a", "webhook/a", async (request) => ({ status: 200, body: `new ${String(await request.bytes(10))}` }));
-    await successor.open();
-    assert.equal(await (await waiting).text(), "new kept");
-    await listeners.release();
-    assert.equal(await (await fetch(url("/a"), { method: "POST", body: "2" })).text(), "new 2");
-  }));
-
-test("when a reload ends without a successor, who waits gets 404 and the unused address closes", () =>
-  using(async (listeners, url) => {
-    const old = listeners.route(ADDRESS, "/a", "webhook/a", ok);
-    await old.open();
-    const port = listeners.port(ADDRESS)!;
-    listeners.hold();
-    await old.close();
-    assert.equal(listeners.port(ADDRESS), port, "still bound");
-    const waiting = fetch(url("/a"));
-    await realClock.sleep(30);
-    await listeners.release();
-    assert.equal((await waiting).status, 404);
-    assert.equal(listeners.port(ADDRESS), undefined);
-    await assert.rejects(fetch(`http://127.0.0.1:${port}/a`));
-  }));
-
-test("a request under way at the reload is answered by the route that took it", () =>
-  using(async (listeners, url) => {
-    const started = gate();
-    const finish = gate();
-    const old = listeners.route(ADDRESS, "/a", "webhook/a", async () => {
-      started.open();
-      await finish.opened;
-      return { status: 200, body: "old" };
-    });
-    await old.open();
-    const underWay = fetch(url("/a"));
-    await started.opened;
-    listeners.hold();
-    const closing = old.close();
-    const next = fetch(url("/a"));
-    await realClock.sleep(20);
-    finish.open();
-    await closing;
-    await listeners.route(ADDRESS, "/a", "webhook/a", () => ({ status: 200, body: "new" })).open();
-    await listeners.release();
-    assert.equal(await (await underWay).text(), "old");
-    assert.equal(await (await next).text(), "new");
-  }));
-
-test("who waits for a successor too long gets 503 with Retry-After", async () => {
-  const clock = virtualClock();
-  const listeners = createListeners({ clock, log: silentLog });
-  const old = listeners.route(ADDRESS, "/a", "webhook/a", ok);
-  await old.open();
-  listeners.hold();
-  await old.close();
-  const url = `http://127.0.0.1:${listeners.port(ADDRESS)}/a`;
-  const timers = clock.pending;
-  const waiting = fetch(url);
-  await until("parked", () => clock.pending > timers);
-  await clock.advance(30_000);
-  assert.equal((await waiting).status, 503);
-  assert.equal((await waiting).headers.get("retry-after"), "1");
-  await listeners.close();
-});
-
-test("who waits for a successor is bounded in number: the rest are told to come back", () =>
-  using(async (listeners, url) => {
-    const old = listeners.route(ADDRESS, "/a", "webhook/a", ok);
-    await old.open();
-    listeners.hold();
-    await old.close();
-    const statuses: number[] = [];
-    const all = Array.from({ length: 510 }, () => fetch(url("/a")).then(({ status }) => statuses.push(status)));
-    await until("the surplus was refused", () => statuses.length === 10);
-    assert.deepEqual(new Set(statuses), new Set([503]));
-    await listeners.route(ADDRESS, "/a", "webhook/a", ok).open();
-    await Promise.all(all);
-    assert.equal(statuses.filter((status) => status === 200).length, 500);
-  }));
-
-test("many reloads under load refuse no connection and lose no request", () =>
-  using(async (listeners, url) => {
-    let route = listeners.route(ADDRESS, "/a", "0", ok);
-    await route.open();
-    let stop = false;
-    let sent = 0;
-    const load = Array.from({ length: 4 }, async () => {
-      while (!stop) {
-        assert.equal((await fetch(url("/a"), { method: "POST", body: "x", headers: { connection: "close" } })).status, 200);
-        sent++;
-      }
-    });
-    for (let round = 1; round <= 30; round++) {
-      listeners.hold();
-      await route.close();
-      route = listeners.route(ADDRESS, "/a", String(round), async (request) => ({ status: 200, body: await request.bytes(10) }));
-      await route.open();
-      await listeners.release();
-      await realClock.sleep(2);
-    }
-    stop = true;
-    await Promise.all(load);
-    assert.ok(sent > 30, `only ${sent} requests`);
-  }));
 
 test("after close nothing can be opened", async () => {
   const listeners = createListeners({ clock: realClock, log: silentLog });

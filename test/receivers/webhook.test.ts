@@ -9,14 +9,8 @@ import { silentLog, type Logger } from "../../src/sdk/log.ts";
 import { settled, virtualClock } from "../../src/sdk/virtual_clock.ts";
 import { configured } from "../support/configured.ts";
 import { receiverContext } from "../support/context.ts";
+import { until } from "../support/waiting.ts";
 import { hooked } from "./webhook_support.ts";
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let turn = 0; !condition(); turn++) {
-    assert.ok(turn < 2_000, `it did not come true: ${what}`);
-    await realClock.sleep(2);
-  }
-}
 
 test("a POST becomes an observation with what is known of it", async () => {
   await using hook = await hooked({ include_headers: ["X-Shop"], path: "/hooks/*" });

@@ -1,7 +1,16 @@
+import assert from "node:assert/strict";
 import { createServer, type AddressInfo } from "node:net";
 
 /** Real time passes. For tests against real parts only, and short. */
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Waits, for real and a few seconds at most, until the condition holds. */
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  for (let turn = 0; !condition(); turn++) {
+    assert.ok(turn < 2_000, `it did not come true: ${what}`);
+    await pause(2);
+  }
+}
 
 /** Ports that were free a moment ago. */
 export async function freePorts(count: number): Promise<number[]> {
