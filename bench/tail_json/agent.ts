@@ -51,7 +51,7 @@ export async function runAgent(file: string, expected: number, shape: Shape): Pr
       if (counted > expected) throw new Error(`counted ${counted} of ${expected} lines`);
       if (counted === expected) break;
       if (performance.now() - begin > 300_000) throw new Error(`counted ${counted} of ${expected} lines after 300 s: ${said}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 250));
     }
     const wallSeconds = (performance.now() - begin) / 1_000;
     return { wallSeconds, cpuSeconds: await cpuSeconds(child.pid!), peakRssBytes: await peakRssBytes(child.pid!) };

@@ -56,8 +56,9 @@ export function createServices({ clock, store, log, metrics, instruments, settin
     if (made === undefined) reporters.set(key, (made = new Reporter(componentLog, instruments.errors(id))));
     return made;
   };
+  const ms = memoized(durationMs);
   const positions = new Positions();
-  const seen = new Seen(clock, () => ({ ttlMs: durationMs(settings().dedupe_ttl), max: settings().dedupe_max }));
+  const seen = new Seen(clock, () => ({ ttlMs: ms(settings().dedupe_ttl), max: settings().dedupe_max }));
   const deadLetters = new DeadLetters(clock, () => settings().dead_letters_max);
   const queues = new Map<string, ExportQueue>();
   const soon = (): void => committer.changed(true);
@@ -85,7 +86,7 @@ export function createServices({ clock, store, log, metrics, instruments, settin
   const alerts = new Alerts({
     clock,
     externalLabels: () => settings().external_labels,
-    evaluationIntervalMs: () => durationMs(settings().evaluation_interval),
+    evaluationIntervalMs: () => ms(settings().evaluation_interval),
     onFailure: (rule) => instruments.conditionErrors(`rule/${rule.id}`).add(1),
     notify(alert: Alert, exporters) {
       observeAlert?.(alert);
@@ -126,5 +127,18 @@ export function createServices({ clock, store, log, metrics, instruments, settin
       await store.open(parts.flatMap(({ tables }) => [...tables]));
       for (const part of parts) await part.restore(store);
     },
+  };
+}
+
+/** Settings are asked for with every evaluation, and rarely differ from the time before. */
+function memoized(parse: (text: string) => number): (text: string) => number {
+  const known = new Map<string, number>();
+  return (text) => {
+    let value = known.get(text);
+    if (value === undefined) {
+      if (known.size >= 100) known.clear();
+      known.set(text, (value = parse(text)));
+    }
+    return value;
   };
 }

@@ -33,6 +33,7 @@ const WIDTH = RESOURCES.columns.length;
 export function drainTable(table: ResourceTable, changes: TableChange[], onRemoved: (key: number, moves: number) => void): void {
   if (table.dirty.length === 0 && table.removed.length === 0) return;
   const puts: Cell[] = [];
+  const sources = table.sourceSets.map((set) => JSON.stringify(set));
   for (const row of table.dirty) {
     if ((table.flags[row]! & DIRTY) === 0) continue;
     table.flags[row] = table.flags[row]! & ~DIRTY;
@@ -52,8 +53,8 @@ export function drainTable(table: ResourceTable, changes: TableChange[], onRemov
       table.incarnation[row]!,
       table.moves[row]!,
       table.flags[row]!,
-      JSON.stringify(table.sourceSets[table.sources[row]!]),
-      table.columns.size === 0 ? "{}" : JSON.stringify(table.attributesOf(row)),
+      sources[table.sources[row]!]!,
+      table.attributesText(row),
       visitsText(table, row),
       table.movedAt[row]!,
     );

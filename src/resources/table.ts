@@ -116,6 +116,17 @@ export class ResourceTable {
     return column;
   }
 
+  /** The attributes as JSON text: what the store keeps. Written here since a commit has thousands of them. */
+  attributesText(row: number): string {
+    let text = "{";
+    for (const [name, column] of this.columns) {
+      const value = column[row];
+      if (value === undefined) continue;
+      text += `${text === "{" ? "" : ","}${JSON.stringify(name)}:${typeof value === "number" ? value : JSON.stringify(value)}`;
+    }
+    return `${text}}`;
+  }
+
   attributesOf(row: number): Record<string, Json> {
     const attributes: Record<string, Json> = Object.create(null) as Record<string, Json>;
     for (const [name, column] of this.columns) {
