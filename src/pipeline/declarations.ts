@@ -63,11 +63,12 @@ function collectAll(pipelines: readonly PipelineParts[], problems: Problems): De
           rules.set(key, { rule: { declaration: { ...declaration, type }, file: instance.config.file, exporters: [] }, owner: instance, exporters: new Set(notifiers(exporters)) });
         } else if (known.owner === instance && known.rule.declaration.pointer === declaration.pointer) {
           for (const exporter of notifiers(exporters)) known.exporters.add(exporter);
-        } else if (known.owner === instance || !sameTrack(known.owner, instance, declaration)) {
+        } else if (known.owner !== instance && bothTracks(known.owner, instance) && declaration.kind !== "expr") {
+          // With other states that has been said already; with the same ones it is one rule.
+          for (const exporter of notifiers(exporters)) known.exporters.add(exporter);
+        } else {
           const { place } = known.owner.config.locate(known.rule.declaration.pointer);
           problems.push(problemAt(instance.config, declaration.pointer, `rule "${declaration.id}" of type ${type} is also at ${place.file}:${place.line}; give one an \`id\``));
-        } else {
-          for (const exporter of notifiers(exporters)) known.exporters.add(exporter);
         }
       }
     }
@@ -79,9 +80,9 @@ function collectAll(pipelines: readonly PipelineParts[], problems: Problems): De
   };
 }
 
-/** Several tracks of one type raise the same alerts: those are one rule. */
-function sameTrack(a: Instance, b: Instance, rule: RuleDeclaration): boolean {
-  return rule.kind !== "expr" && a.component.declares?.type?.statesKey === b.component.declares?.type?.statesKey;
+/** Several tracks of one type raise the same alerts. */
+function bothTracks(a: Instance, b: Instance): boolean {
+  return a.component.declares?.type !== undefined && b.component.declares?.type !== undefined;
 }
 
 function notifiers(exporters: readonly Instance[]): string[] {

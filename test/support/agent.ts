@@ -8,7 +8,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { Wanted } from "../../src/config/model.ts";
 import { problemText } from "../../src/pipeline/problems.ts";
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import type { Clock } from "../../src/sdk/clock.ts";
+import { sleepOn, type Clock } from "../../src/sdk/clock.ts";
 import { defineExporter, defineProcessor, defineReceiver, type AnyDefinition, type Context, type ReceiverContext } from "../../src/sdk/component.ts";
 import { observation, type Json, type Observation, type ObservationFields } from "../../src/sdk/observation.ts";
 import { sendingQueueSchema } from "../../src/sdk/sending_queue.ts";
@@ -159,9 +159,16 @@ export function line({ status, alert, resource, reason }: Alert): string {
   return status === "firing" ? `FIRING ${alert} ${resource.id}` : `RESOLVED ${alert} ${resource.id} ${reason}`;
 }
 
-/** A clock whose timers do not outlive the process that armed them. */
+/** A clock whose timers and sleeps do not outlive the process that armed them. */
 function mortal(clock: VirtualClock, alive: () => boolean): Clock {
-  return { ...clock, now: () => clock.now(), at: (atMs, run) => clock.at(atMs, () => void (alive() && run())), sleep: (ms, signal) => clock.sleep(ms, signal) };
+  const made: Clock = {
+    now: () => clock.now(),
+    monotonicMs: () => clock.monotonicMs(),
+    at: (atMs, run) => clock.at(atMs, () => void (alive() && run())),
+    sleep: (ms, signal) => sleepOn(made, ms, signal),
+    random: () => clock.random(),
+  };
+  return made;
 }
 
 function logTo(lines: string[], component = "agent"): Logger {

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { harness, orders } from "../support/agent.ts";
+
+const at = String.raw`/agent\.yaml:\d+:\d+ `;
+
+/** The message with which an agent refuses to run this. */
+async function refusal(yaml: string): Promise<string> {
+  try {
+    await using _ = await harness(yaml);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error("it runs");
+}
+
+function withSecond(track: string, first = ""): string {
+  return orders({ track: first }).replace("exporters: { recorder: {} }", `  track/b: { type: order, id: body.ref, ${track} }\nexporters: { recorder: {} }`)
+    + "    other: { receivers: [feed], processors: [track/b], exporters: [] }\n";
+}
+
+test("two different declarations of one type's states are an error that names both places; equal ones are one", async () => {
+  const first = "states: { pending: { stuck_after: 30m, terminal: false }, paid: {} }";
+  assert.match(await refusal(withSecond("states: { pending: { stuck_after: 31m } }", first)), new RegExp(`${at}.*type order has other states at .*agent\\.yaml:\\d+; .*leave them out`));
+  await using h = await harness(withSecond("states: { paid: {}, pending: { terminal: false, stuck_after: 30m } }", first));
+  assert.equal(h.now.agent.graph.declared.rules.length, 1);
+});
+
+test("a track that is silent about states leaves their limits alone", async () => {
+  await using h = await harness(withSecond("attributes: { x: body.x }", "expire_terminal_after: 1h\nexpire_after: 2h\nstates: { done: { terminal: true } }"));
+  const [type] = h.now.agent.graph.declared.types;
+  assert.deepEqual([type!.expireTerminalAfterMs, type!.expireAfterMs, [...type!.attributes]], [3_600_000, 7_200_000, ["amount", "x"]]);
+});
+
+test("a rule on an attribute that is not tracked is an error with a suggestion, said once", async () => {
+  const message = await refusal(orders({ rules: "[{ alert: A, expr: self.amuont > 1 }]" }) + "    again: { receivers: [feed], processors: [track/order, threshold/order], exporters: [] }\n");
+  assert.match(message, new RegExp(`${at}.*self\\.amuont is not tracked for type order; .*amount`));
+  assert.equal(message.split("\n").length, 1);
+});
+
+test("a rule on a type that nobody tracks is an error with a suggestion", async () => {
+  assert.match(await refusal(orders({ rules: "[{ alert: A, type: oder, expr: 'true' }]" })), new RegExp(`${at}.*no track feeds type "oder"; .*order`));
+});
+
+test("a rule without a type must stand behind a track", async () => {
+  const yaml = orders({ rules: "[{ alert: A, expr: 'true' }]" }).replace("[track/order, threshold/order]", "[threshold/order, track/order]");
+  assert.match(await refusal(yaml), /rule "A" has no type: put it after a track processor, or give it a `type`/);
+});
+
+test("two rules of one id are an error, also where one names the type and the other does not", async () => {
+  for (const rules of ["[{ alert: A, expr: 'true' }, { alert: A, expr: 'false' }]", "[{ alert: A, expr: 'true' }, { alert: A, type: order, expr: 'false' }]"]) {
+    assert.match(await refusal(orders({ rules })), /rule "A".*give one an `id`/);
+  }
+  await using h = await harness(orders({ rules: "[{ alert: A, expr: 'true' }, { alert: A, id: A2, expr: 'false' }]" }));
+  assert.equal(h.now.agent.graph.declared.rules.length, 2);
+});
