@@ -1,4 +1,7 @@
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
+import { messageOf } from "../../src/sdk/errors.ts";
 
 const HOUR_MS = 3_600_000;
 /** When the alerts of `alertOf` fire. */
@@ -31,4 +34,13 @@ export function resolvedOf(parts: Partial<Alert> = {}): Alert {
 
 export function notificationOf(...alerts: Alert[]): Notification {
   return { id: "n1", status: alerts.every((a) => a.status === "resolved") ? "resolved" : "firing", alerts, receipt: undefined };
+}
+
+/** Why a notification failed; it must have, and without showing the secret anywhere. */
+export async function failureOf(send: Promise<unknown>, secret: string): Promise<Error> {
+  const error: unknown = await send.then(() => undefined, (e: unknown) => e);
+  assert.ok(error instanceof Error, "it should have failed");
+  const said = `${inspect(error, { depth: 10 })} ${messageOf(error)}`;
+  assert.ok(!said.includes(secret), said);
+  return error;
 }
