@@ -41,7 +41,10 @@ export function consoleTo(output: () => Writable) {
       type: "object",
       additionalProperties: false,
       properties: {
-        format: { type: "string", enum: ["pretty", "json"], default: "pretty", description: "pretty: for people. json: one object per line." },
+        format: {
+          type: "string", enum: ["pretty", "json"], default: "pretty",
+          description: "pretty: for people. json: one object per line.",
+        },
         observations: { type: "boolean", default: false, description: "Print every observation, too." },
         sending_queue: sendingQueueSchema,
       },

@@ -28,7 +28,10 @@ export const otlp = defineExporter({
     type: "object",
     additionalProperties: false,
     properties: {
-      endpoint: { type: "string", pattern: "^https?://", description: "Base URL of the receiver, as https://collector:4318; v1/metrics is appended." },
+      endpoint: {
+        type: "string", pattern: "^https?://",
+        description: "Base URL of the receiver, as https://collector:4318; v1/metrics is appended.",
+      },
       metrics_endpoint: { type: "string", pattern: "^https?://", description: "The whole URL for metrics; goes before `endpoint`." },
       encoding: { type: "string", enum: ["proto", "json"], default: "proto", description: "Protobuf or JSON." },
       compression: { type: "string", enum: ["gzip", "none"], default: "gzip", description: "How requests are compressed." },

@@ -48,8 +48,12 @@ export const httpPoll = defineReceiver({
     const labels = ["receiver", "target"];
     const families = () => ({
       up: context.metrics.gauge({ name: "sojourn_http_poll_up", help: "1 when the last poll of the target succeeded, else 0.", labels }),
-      duration: context.metrics.gauge({ name: "sojourn_http_poll_duration_seconds", help: "How long the last poll of the target took.", labels }),
-      polls: context.metrics.counter({ name: "sojourn_http_polls_total", help: "Polls by target and result (success, failure).", labels: [...labels, "result"] }),
+      duration: context.metrics.gauge({
+        name: "sojourn_http_poll_duration_seconds", help: "How long the last poll of the target took.", labels,
+      }),
+      polls: context.metrics.counter({
+        name: "sojourn_http_polls_total", help: "Polls by target and result (success, failure).", labels: [...labels, "result"],
+      }),
     });
     let metrics: ReturnType<typeof families> | undefined;
 

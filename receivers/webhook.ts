@@ -123,7 +123,9 @@ export const webhook = defineReceiver({
       async start() {
         await route.open();
         if (verify === undefined && !LOOPBACK.test(config.listen)) {
-          context.log.warn({ listen: config.listen, path: config.path }, "takes unsigned requests from other machines; configure `signature`");
+          context.log.warn(
+            { listen: config.listen, path: config.path }, "takes unsigned requests from other machines; configure `signature`",
+          );
         }
         context.status(() => ({
           listen: config.listen, port: context.listeners.port(config.listen) ?? null, path: config.path, in_flight: inFlight,

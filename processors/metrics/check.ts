@@ -36,7 +36,8 @@ export function checkMetric(metric: MetricConfig, pointer: string): void {
   if (add !== undefined && type !== "gauge") throw new ConfigError(`${pointer}/add`, `is for gauges; a ${type} takes value`);
   if (add !== undefined && value !== undefined) throw new ConfigError(`${pointer}/add`, "value and add exclude each other");
   if (value === undefined && add === undefined && type !== "counter") {
-    throw new ConfigError(pointer, type === "gauge" ? "value or add is missing; a gauge needs one" : "value is missing; a histogram needs it");
+    const what = type === "gauge" ? "value or add is missing; a gauge needs one" : "value is missing; a histogram needs it";
+    throw new ConfigError(pointer, what);
   }
 }
 

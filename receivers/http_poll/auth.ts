@@ -6,7 +6,11 @@ const SECRET_CHARS_MAX = 65_536;
 
 /** `auth` as configured. */
 export interface AuthConfig {
-  readonly basic?: { readonly username: string; readonly password?: string | undefined; readonly password_file?: string | undefined } | undefined;
+  readonly basic?: {
+    readonly username: string;
+    readonly password?: string | undefined;
+    readonly password_file?: string | undefined;
+  } | undefined;
   readonly bearer?: { readonly token?: string | undefined; readonly token_file?: string | undefined } | undefined;
 }
 

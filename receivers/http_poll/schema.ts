@@ -19,11 +19,19 @@ export const httpPollSchema = {
       description: "Headers of each request. Values are treated as secrets.",
     },
     body: { type: "string", description: "Body of each request; sent as application/json unless `headers` says otherwise." },
-    interval: { type: "string", format: "duration", default: "30s", description: "From the start of a poll to the start of the next. Polls of one target never overlap." },
+    interval: {
+      type: "string", format: "duration", default: "30s",
+      description: "From the start of a poll to the start of the next. Polls of one target never overlap.",
+    },
     timeout: { type: "string", format: "duration", default: "10s", description: "For the whole request and its answer." },
-    jitter: { type: "string", format: "duration", description: "Each poll starts up to this much later, so that targets and agents do not align. Default: a tenth of the interval, at most 5s." },
+    jitter: {
+      type: "string", format: "duration",
+      description: "Each poll starts up to this much later, so that targets and agents do not align. "
+        + "Default: a tenth of the interval, at most 5s.",
+    },
     auth: {
-      type: "object", additionalProperties: false, description: "How to authenticate. Files are read before each poll, so that a rotated secret is used at once.",
+      type: "object", additionalProperties: false,
+      description: "How to authenticate. Files are read before each poll, so that a rotated secret is used at once.",
       properties: {
         basic: {
           type: "object", additionalProperties: false, required: ["username"], description: "HTTP basic authentication.",
@@ -43,8 +51,14 @@ export const httpPollSchema = {
       },
     },
     tls: tlsSchema,
-    max_body_size: { type: "string", format: "size", default: "10MiB", description: "A larger answer, compressed or not, is a failed poll." },
-    each: { type: "string", expression: ["body", "attributes"], description: "Gives a list out of the answer: one observation for each item." },
+    max_body_size: {
+      type: "string", format: "size", default: "10MiB",
+      description: "A larger answer, compressed or not, is a failed poll.",
+    },
+    each: {
+      type: "string", expression: ["body", "attributes"],
+      description: "Gives a list out of the answer: one observation for each item.",
+    },
     include_headers: {
       type: "array", maxItems: 50, uniqueItems: true, items: { type: "string", pattern: HEADER_NAME },
       description: "Headers of the answer that become attributes `http.response.header.<name>`.",

@@ -67,7 +67,8 @@ export async function openRegular(path: string): Promise<Opened> {
   try {
     const stats = await handle.stat({ bigint: true });
     if (!stats.isFile()) throw new Error(`${path} is not a regular file`);
-    return { handle, identity: identityOf(stats), born: String(stats.birthtimeNs), size: Number(stats.size), mtimeMs: Number(stats.mtimeMs) };
+    const { birthtimeNs, size, mtimeMs } = stats;
+    return { handle, identity: identityOf(stats), born: String(birthtimeNs), size: Number(size), mtimeMs: Number(mtimeMs) };
   } catch (error) {
     await handle.close();
     throw error;

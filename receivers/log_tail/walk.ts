@@ -100,7 +100,8 @@ export async function walk(include: readonly GlobPath[], exclude: readonly GlobP
   for (let i = 0; i < wanted.length; i += STATS_AT_ONCE) {
     const some = wanted.slice(i, i + STATS_AT_ONCE);
     for (const [j, seen] of (await Promise.all(some.map((path) => look(path, unreadable)))).entries()) {
-      if (seen?.isFile()) found.push({ path: some[j]!, identity: identityOf(seen), size: Number(seen.size), mtimeMs: Number(seen.mtimeMs) });
+      if (!seen?.isFile()) continue;
+      found.push({ path: some[j]!, identity: identityOf(seen), size: Number(seen.size), mtimeMs: Number(seen.mtimeMs) });
     }
   }
   // A file that a literal glob names changes with its directory, which was not listed.

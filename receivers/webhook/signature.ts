@@ -44,7 +44,9 @@ export function verifier(config: SignatureConfig): Verify {
   const { scheme } = config;
   if (scheme === "hmac" && config.header === undefined) throw new ConfigError("/signature/header", "is needed for the scheme hmac");
   for (const key of ["prefix", "algorithm"] as const) {
-    if (scheme !== "hmac" && config[key] !== undefined) throw new ConfigError(`/signature/${key}`, `is for the scheme hmac; ${scheme} has its own`);
+    if (scheme !== "hmac" && config[key] !== undefined) {
+      throw new ConfigError(`/signature/${key}`, `is for the scheme hmac; ${scheme} has its own`);
+    }
   }
   const keys = config.secrets.map((secret, index) => keyOf(scheme, secret, `/signature/secrets/${index}`));
   const algorithm = config.algorithm ?? "sha256";
@@ -130,6 +132,8 @@ function keyOf(scheme: SignatureConfig["scheme"], secret: string, pointer: strin
   if (scheme !== "standard_webhooks") return Buffer.from(secret);
   const encoded = secret.trim().replace(/^whsec_/, "");
   const key = Buffer.from(encoded, "base64");
-  if (key.length === 0 || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(encoded)) throw new ConfigError(pointer, "is no base64; it looks like whsec_MfKQ…");
+  if (key.length === 0 || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(encoded)) {
+    throw new ConfigError(pointer, "is no base64; it looks like whsec_MfKQ…");
+  }
   return key;
 }

@@ -27,7 +27,9 @@ export interface Decoded {
   readonly reason: string | undefined;
 }
 
-const NDJSON = new Set(["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/jsonlines"]);
+const NDJSON = new Set([
+  "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/jsonlines",
+]);
 const UNZIP = { gzip: promisify(gunzip), "x-gzip": promisify(gunzip), deflate: promisify(inflate), br: promisify(brotliDecompress) };
 
 /** How a body of this Content-Type is read; undefined when the type is missing or unknown. */
@@ -97,7 +99,8 @@ function parseJson(text: string): Json {
   } catch (error) {
     // V8's message quotes the text, which may hold secrets: only the place is kept.
     const at = /at position (\d+)/.exec((error as Error).message)?.[1];
-    throw new BodyError("malformed", text.trim() === "" ? "empty, no JSON" : `no valid JSON${at === undefined ? "" : ` at position ${at}`}`);
+    const place = at === undefined ? "" : ` at position ${at}`;
+    throw new BodyError("malformed", text.trim() === "" ? "empty, no JSON" : `no valid JSON${place}`);
   }
 }
 

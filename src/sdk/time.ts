@@ -42,7 +42,8 @@ function twoDigits(text: string, at: number): number {
  */
 function plainMs(text: string): number | undefined {
   const { length } = text;
-  if ((length !== 20 && length !== 24) || text[length - 1] !== "Z" || text[10] !== "T" || text[13] !== ":" || text[16] !== ":") return undefined;
+  if ((length !== 20 && length !== 24) || text[length - 1] !== "Z") return undefined;
+  if (text[10] !== "T" || text[13] !== ":" || text[16] !== ":") return undefined;
   let ms = 0;
   if (length === 24) {
     const hundreds = text.charCodeAt(20) - ZERO;
