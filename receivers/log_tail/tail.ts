@@ -1,5 +1,4 @@
 import type { ReceiverContext } from "../../src/sdk/component.ts";
-import { messageOf } from "../../src/sdk/errors.ts";
 import { observation, type Observation } from "../../src/sdk/observation.ts";
 import { compare, releaseCopies, truncated } from "./copies.ts";
 import { createDelivery } from "./delivery.ts";
@@ -229,7 +228,7 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
       await files.scan();
       toCatchUp = new Set(files.all());
       telemetry.update(files.all());
-      loop = run().catch((error: unknown) => context.report(new Error(`reading ended: ${messageOf(error)}`, { cause: error })));
+      loop = run().catch((error: unknown) => context.crashed(error));
     },
     async stop() {
       stopping.abort();

@@ -88,7 +88,7 @@ test("SIGTERM is passed on once and its effect awaited; Ctrl-C is left to the te
 test("an unknown task is wrong usage, and says which there are", async () => {
   const { code, out } = await node([runner, "tset"]);
   assert.equal(code, 2);
-  assert.match(out, /unknown task "tset"; there are start, bench, chaos, generate, test, check, build/);
+  assert.match(out, /unknown task "tset"; there are start, example, bench, chaos, generate, test, check, build/);
 });
 
 test("a failing npm is one line that says what to do", async () => {
