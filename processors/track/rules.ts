@@ -34,7 +34,7 @@ export function rulesOf(config: Config, context: ProcessorContext): RuleDeclarat
     if (ids.has(id)) throw new ConfigError(pointer, `two states raise ${id}; give one another name with \`alert\``);
     ids.add(id);
     const written = (kind: string, values: Readonly<Record<string, string>> | undefined): Map<string, Template> =>
-      new Map(Object.entries(values ?? {}).map(([key, text]) => [key, context.template(`${pointer}/${kind}/${key}`, text, ["self", "transition"])]));
+      new Map(Object.entries(values ?? {}).map(([key, text]) => [key, context.template(`${pointer}/${kind}/${key}`, text, ["self"])]));
     const literal = (text: string): Template => context.template(pointer, text.replaceAll("{{", "{ {"), []);
     return {
       id,
@@ -44,7 +44,7 @@ export function rulesOf(config: Config, context: ProcessorContext): RuleDeclarat
         ...Object.entries({ ...labels, severity: options?.severity ?? "warning" }).map(([key, text]) => [key, literal(text)] as const),
         ...written("labels", options?.labels),
       ]),
-      annotations: new Map([["summary", context.template(pointer, summary, ["self", "transition"])], ...written("annotations", options?.annotations)]),
+      annotations: new Map([["summary", context.template(pointer, summary, ["self"])], ...written("annotations", options?.annotations)]),
       pointer,
     };
   }

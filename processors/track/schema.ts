@@ -7,13 +7,13 @@ const alertProperties = {
     type: "object",
     description: "Further labels; values are templates.",
     propertyNames: { pattern: "^[a-zA-Z_][a-zA-Z0-9_]*$" },
-    additionalProperties: { type: "string", template: ["self", "transition"] },
+    additionalProperties: { type: "string", template: ["self"] },
   },
   annotations: {
     type: "object",
     description: "Annotations; values are templates. `summary` replaces the default one.",
     propertyNames: { pattern: "^[a-zA-Z_][a-zA-Z0-9_]*$" },
-    additionalProperties: { type: "string", template: ["self", "transition"] },
+    additionalProperties: { type: "string", template: ["self"] },
   },
 } as const;
 

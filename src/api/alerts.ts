@@ -5,7 +5,7 @@ import { formatTime } from "../sdk/time.ts";
 import { page } from "./answers.ts";
 import { readQuery, shown } from "./query.ts";
 import type { Endpoint } from "./router.ts";
-import { smallest } from "./smallest.ts";
+import { smallest } from "../sdk/smallest.ts";
 
 const STATUSES = ["pending", "firing", "resolved"];
 

@@ -2,6 +2,7 @@ import type { Clock, Timer } from "../sdk/clock.ts";
 import type { Sample } from "../sdk/metrics.ts";
 import type { Json } from "../sdk/observation.ts";
 import type { Judge, Tracker, Transition, TypeDeclaration } from "../sdk/resource.ts";
+import { smallest } from "../sdk/smallest.ts";
 import type { Persistent, Store, TableChange } from "../sdk/store.ts";
 import { drainTable, RESOURCES, restoreRows } from "./resource_rows.ts";
 import { Cursor, DELETED, ResourceTable } from "./table.ts";
@@ -138,12 +139,9 @@ export class Resources implements Persistent {
       const { table, cursor } = this.#types.get(name)!;
       const state = filter.state === undefined ? undefined : table.states.known(filter.state);
       if (filter.state !== undefined && state === undefined) continue;
-      const ids: string[] = [];
-      for (const [id, row] of table.index) {
-        if ((table.flags[row]! & DELETED) !== 0 || (state !== undefined && table.state[row] !== state)) continue;
-        if (after === undefined || name > after[0] || id > after[1]) ids.push(id);
-      }
-      for (const id of ids.sort().slice(0, limit - found.length)) found.push(snapshot(cursor.at(table.index.get(id)!)));
+      const rows = rowsAfter(table, state, after !== undefined && name === after[0] ? after[1] : "");
+      const byId = (a: number, b: number): number => (table.ids[a]! < table.ids[b]! ? -1 : 1);
+      for (const row of smallest(rows, limit - found.length, byId)) found.push(snapshot(cursor.at(row)));
       if (found.length >= limit) break;
     }
     return found;
@@ -269,6 +267,13 @@ export class Resources implements Persistent {
 }
 
 /** A copy. */
+/** Live rows whose id comes after `after`, in no order. A free row has the id "". */
+function* rowsAfter({ ids, flags, state }: ResourceTable, wanted: number | undefined, after: string): Iterable<number> {
+  for (let row = 0; row < ids.length; row++) {
+    if ((flags[row]! & DELETED) === 0 && (wanted === undefined || state[row] === wanted) && ids[row]! > after) yield row;
+  }
+}
+
 function snapshot(cursor: Cursor): ResourceSnapshot {
   return {
     type: cursor.type,

@@ -129,7 +129,8 @@ test("a file that is rejected at start freezes its alerts: firing ones stay, pen
   assert.deepEqual(h.changes, []);
   await h.reload(yaml);
   await h.advance(1);
-  assert.deepEqual([...h.changes].sort((a, b) => a.localeCompare(b)), ["FIRING Large b", "FIRING OrderStuckInPending a"]);
+  const changes: string[] = [...h.changes];
+  assert.deepEqual(changes.sort(), ["FIRING Large b", "FIRING OrderStuckInPending a"]);
   await h.restart(0, yaml, rejected);
   await h.advance(60 * MINUTE);
   await h.reload(orders({ track: STUCK }));

@@ -8,13 +8,13 @@ import { loadConfig } from "../../src/config/load.ts";
 import type { Wanted } from "../../src/config/model.ts";
 import { problemText } from "../../src/pipeline/problems.ts";
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import { sleepOn, type Clock } from "../../src/sdk/clock.ts";
 import { defineExporter, defineProcessor, defineReceiver, type AnyDefinition, type Context, type ReceiverContext } from "../../src/sdk/component.ts";
 import { observation, type Json, type Observation, type ObservationFields } from "../../src/sdk/observation.ts";
 import { sendingQueueSchema } from "../../src/sdk/sending_queue.ts";
 import type { Logger } from "../../src/sdk/log.ts";
 import { settled, virtualClock, type VirtualClock } from "../../src/sdk/virtual_clock.ts";
 import { memoryStore, type MemoryStore } from "../../src/storage/memory_store.ts";
+import { mortal } from "./mortal_clock.ts";
 
 /** What a destination does with what it is given. Both default to taking it at once. */
 export interface Destinations {
@@ -157,18 +157,6 @@ export async function harness(yaml: string, prepare?: (parts: { store: MemorySto
 /** `FIRING OrderStuck o1`, `RESOLVED OrderStuck o1 recovered`. */
 export function line({ status, alert, resource, reason }: Alert): string {
   return status === "firing" ? `FIRING ${alert} ${resource.id}` : `RESOLVED ${alert} ${resource.id} ${reason}`;
-}
-
-/** A clock whose timers and sleeps do not outlive the process that armed them. */
-function mortal(clock: VirtualClock, alive: () => boolean): Clock {
-  const made: Clock = {
-    now: () => clock.now(),
-    monotonicMs: () => clock.monotonicMs(),
-    at: (atMs, run) => clock.at(atMs, () => void (alive() && run())),
-    sleep: (ms, signal) => sleepOn(made, ms, signal),
-    random: () => clock.random(),
-  };
-  return made;
 }
 
 function logTo(lines: string[], component = "agent"): Logger {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { smallest } from "../../src/api/smallest.ts";
+import { smallest } from "../../src/sdk/smallest.ts";
 
 test("the first of many are the same as if all had been sorted", () => {
   const number = (a: number, b: number): number => a - b;
