@@ -34,15 +34,23 @@ function example([name = "", ...args], tools) {
   return runToEnd(tools.node, [start(name), ...args], tools);
 }
 
+/** Tests of these run whole agents as processes, or servers of others; the rest is done in under a minute. */
+const SLOW = ["chaos", "cli", "end_to_end", "examples"];
+
 function test(args, tools) {
-  const files = args.some((arg) => !arg.startsWith("-")) ? [] : ["test/**/*.test.ts"];
-  // Tests mostly wait for sockets and files: even on one core two at a time are faster.
-  const concurrency = Math.max(2, (availableParallelism?.() ?? 2) - 1);
+  const quick = args[0] === "--quick";
+  const given = quick ? args.slice(1) : args;
+  const all = quick ? [`test/!(${SLOW.join("|")})/**/*.test.ts`, "test/*.test.ts"] : ["test/**/*.test.ts"];
+  const files = given.some((arg) => !arg.startsWith("-")) ? [] : all;
+  // Tests mostly wait for sockets and files: one more at a time than there are cores is faster.
+  const concurrency = Math.max(2, (availableParallelism?.() ?? 2) + 1);
   const options = [
     "--import", pathToFileURL(join(root, "scripts", "test_exit.mjs")).href,
     "--test", "--test-reporter=spec", `--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`,
   ];
-  return runToEnd(tools.node, [...options, ...args, ...files], tools);
+  // A hundred test files load much the same modules: what was compiled once is kept.
+  const env = { ...tools.env, NODE_COMPILE_CACHE: join(root, ".cache", "compile") };
+  return runToEnd(tools.node, [...options, ...given, ...files], { ...tools, env });
 }
 
 /** Types, lint, freshness of generated files, tidiness; every step runs, so that one run shows everything. */
