@@ -4,13 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { once } from "node:events";
 import { cpuSeconds, peakRssBytes, type Measured } from "../measure.ts";
+import { freePorts } from "../../test/support/waiting.ts";
 import type { Shape } from "./generate.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const METRIC = "bench_orders_total";
 
 /** The job as a user writes it: tail from the head, parse, filter, track, count. */
-function config(file: string, directory: string, { nested }: Shape): string {
+function config(file: string, directory: string, { nested }: Shape, ports: readonly number[]): string {
   const at = nested
     ? { level: "body.level", component: "body.service.component", id: "body.order.id", status: "body.order.status.new", amount: "body.order.amount", reason: "body.order.reason" }
     : { level: "body.level", component: "body.component", id: "body.order_id", status: "body.new_status", amount: "body.amount", reason: "body.reason" };
@@ -25,9 +26,9 @@ processors:
     metrics:
       - { name: ${METRIC}, type: counter, help: "Orders seen.", by: { status: ${at.status}, reason: ${at.reason} } }
 exporters:
-  prometheus: { listen: 127.0.0.1:19464 }
+  prometheus: { listen: "127.0.0.1:${ports[0]}" }
 service:
-  api: { listen: 127.0.0.1:19465 }
+  api: { listen: "127.0.0.1:${ports[1]}" }
   storage: { directory: "${directory}/state" }
   pipelines:
     orders: { receivers: [log_tail], processors: [parse, filter, track, metrics], exporters: [prometheus] }
@@ -38,7 +39,8 @@ service:
 export async function runAgent(file: string, expected: number, shape: Shape): Promise<Measured> {
   const directory = await mkdtemp(join(tmpdir(), "sojourn-bench-"));
   const yaml = join(directory, "agent.yaml");
-  await writeFile(yaml, config(file, directory, shape));
+  const ports = await freePorts(2);
+  await writeFile(yaml, config(file, directory, shape, ports));
   const begin = performance.now();
   const child = spawn(process.execPath, [join(ROOT, "src", "main.ts"), "run", "--config", yaml], { stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
@@ -47,7 +49,7 @@ export async function runAgent(file: string, expected: number, shape: Shape): Pr
   try {
     for (;;) {
       if (child.exitCode !== null) throw new Error(`the agent ended: ${said}`);
-      const counted = await scrape();
+      const counted = await scrape(ports[0]!);
       if (counted > expected) throw new Error(`counted ${counted} of ${expected} lines`);
       if (counted === expected) break;
       if (performance.now() - begin > 300_000) throw new Error(`counted ${counted} of ${expected} lines after 300 s: ${said}`);
@@ -62,9 +64,9 @@ export async function runAgent(file: string, expected: number, shape: Shape): Pr
   }
 }
 
-async function scrape(): Promise<number> {
+async function scrape(port: number): Promise<number> {
   try {
-    const response = await fetch("http://127.0.0.1:19464/metrics");
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
     const text = await response.text();
     let sum = 0;
     for (const line of text.split("\n")) if (line.startsWith(`${METRIC}{`)) sum += Number(line.slice(line.lastIndexOf(" ")));

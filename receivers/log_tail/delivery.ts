@@ -2,8 +2,8 @@ import type { ReceiverContext } from "../../src/sdk/component.ts";
 import type { Batch, Json } from "../../src/sdk/observation.ts";
 
 // Enough that a commit holds many batches: it then writes each page of the store once for all of them.
-const BATCHES_MAX = 32;
-const BYTES_MAX = 32 * 2 ** 20;
+const BATCHES_MAX = 16;
+const BYTES_MAX = 16 * 2 ** 20;
 const RETRY_MS = 1_000;
 
 interface Sent {

@@ -10,7 +10,7 @@ const LAZY_MS = { min: 50, max: 2_000 };
 /** A commit may take this share of the time: a slow disk gets fewer, larger ones. */
 const COMMIT_SHARE = 0.1;
 /** This many callers waiting are reason enough: a receiver that leaves few calls pending must not wait for the clock. */
-const WAITERS_ENOUGH = 16;
+const WAITERS_ENOUGH = 8;
 const RETRY = { firstMs: 100, maxMs: 5_000 };
 
 export interface CommitterOptions {

@@ -81,8 +81,8 @@ test("reading stops while commits are outstanding, and stop waits for them", asy
   await receiver.start!();
   for (let i = 0; i < 500; i++) await new Promise((resolve) => setImmediate(resolve));
   const bytes = recorded.emitted.reduce((sum, { batch }) => sum + batch.length * 100, 0);
-  assert.ok(recorded.emitted.length <= 32 && recorded.emitted.length > 1, `${recorded.emitted.length} batches`);
-  assert.ok(bytes <= 33 * 2 ** 20 && bytes < 100_000 * 100);
+  assert.ok(recorded.emitted.length <= 16 && recorded.emitted.length > 1, `${recorded.emitted.length} batches`);
+  assert.ok(bytes <= 17 * 2 ** 20 && bytes < 100_000 * 100);
   let stopped = false;
   const stop = receiver.stop!().then(() => (stopped = true));
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
