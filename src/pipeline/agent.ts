@@ -10,6 +10,7 @@ import type { Batch, Json } from "../sdk/observation.ts";
 import type { Persistent, Store } from "../sdk/store.ts";
 import type { ApplyParts } from "./apply.ts";
 import { CatchUp } from "./catch_up.ts";
+import { ComponentLogs } from "./component_logs.ts";
 import { createContext, onThrow, type ContextParts } from "./contexts.ts";
 import type { Graph } from "./graph.ts";
 import { Health, type ReceiverStatus } from "./health.ts";
@@ -17,6 +18,7 @@ import type { Instance, Use } from "./instance.ts";
 import type { Instruments } from "./instruments.ts";
 import { Intake } from "./intake.ts";
 import type { AgentListeners } from "./listeners.ts";
+import { instanceKey } from "./plan.ts";
 import { ExportQueue } from "./queue.ts";
 import { Restarts } from "./restarts.ts";
 import { Retired } from "./retired.ts";
@@ -51,6 +53,7 @@ export interface ReloadStatus {
 export class Agent {
   readonly services: Services;
   readonly #parts: AgentParts;
+  readonly #logs: ComponentLogs;
   readonly #intake: Intake;
   readonly #catchUp: CatchUp;
   readonly #retired: Retired;
@@ -65,8 +68,10 @@ export class Agent {
   constructor(parts: AgentParts, settings: ServiceConfig) {
     const { clock, instruments, log, definitions } = parts;
     this.#parts = parts;
+    const logs = new ComponentLogs(log);
+    this.#logs = logs;
     const current = (): ServiceConfig => this.wanted?.service ?? settings;
-    const services = createServices({ ...parts, settings: current, onUnattended: (exporter) => this.#retired.add(exporter, undefined) });
+    const services = createServices({ ...parts, logs, settings: current, onUnattended: (exporter) => this.#retired.add(exporter, undefined) });
     this.services = services;
     this.#intake = new Intake({
       committer: services.committer,
@@ -96,14 +101,15 @@ export class Agent {
         if (instance !== undefined) void this.#runner.stopInstance(instance);
       },
     });
-    this.#health = new Health(log, (receiver, failing) => services.alerts.setFailing(receiver, failing));
+    this.#health = new Health((receiver) => logs.of(instanceKey({ kind: "receiver", id: receiver })), (receiver, failing) => services.alerts.setFailing(receiver, failing));
     this.#restarts = new Restarts({
       clock,
       restart: (key) => this.#inTurn(() => this.#runner.restart(key)),
-      onFailed: (key, error) => log.warn({ component: idOf(key) }, `could not be restarted: ${messageOf(error)}`),
+      onFailed: (key, error) => logs.of(key).warn({}, `could not be restarted: ${messageOf(error)}`),
     });
     const contextParts: ContextParts = {
       ...parts,
+      logs,
       services,
       intake: this.#intake,
       settings: current,
@@ -117,6 +123,7 @@ export class Agent {
     };
     this.#runner = new Runner({
       ...parts,
+      logs,
       services,
       intake: this.#intake,
       catchUp: this.#catchUp,
@@ -242,9 +249,9 @@ export class Agent {
   }
 
   #makeQueue(instance: Instance): ExportQueue {
-    const { clock, instruments, log } = this.#parts;
+    const { clock, instruments } = this.#parts;
     const { config: { id }, key } = instance;
-    const reporter = this.services.reporter(key, log.child({ component: id }), id);
+    const reporter = this.services.reporter(key, id);
     return new ExportQueue({
       clock,
       onSent: (count) => instruments.observationsSent(id).add(count),
@@ -261,10 +268,6 @@ export class Agent {
   /** A component gave up: it is made anew alone, after a while; everything else goes on. */
   #broken(key: string, error: unknown): void {
     if (!this.#restarts.crashed(key)) return;
-    this.#parts.log.error({ component: idOf(key) }, `stopped working, will be restarted: ${messageOf(error)}`);
+    this.#logs.of(key).error({}, `stopped working, will be restarted: ${messageOf(error)}`);
   }
-}
-
-function idOf(key: string): string {
-  return key.slice(key.indexOf(":") + 1);
 }

@@ -5,10 +5,10 @@ import { ConfigError, messageOf } from "../sdk/errors.ts";
 import type { Scope, ScopeName } from "../sdk/expression.ts";
 import { compileExpression } from "../sdk/expression_compile.ts";
 import type { Listeners } from "../sdk/listeners.ts";
-import type { Logger } from "../sdk/log.ts";
 import type { Counter, Metrics } from "../sdk/metrics.ts";
 import { wholeBody, type Json, type Observation } from "../sdk/observation.ts";
 import { compileTemplate } from "../sdk/template_compile.ts";
+import type { ComponentLogs } from "./component_logs.ts";
 import type { Instance, Use } from "./instance.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Intake } from "./intake.ts";
@@ -19,7 +19,7 @@ const ALL: readonly ScopeName[] = ["body", "attributes", "time", "source", "self
 
 export interface ContextParts {
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly logs: ComponentLogs;
   readonly metrics: Metrics;
   readonly instruments: Instruments;
   readonly listeners: Listeners;
@@ -51,8 +51,8 @@ export function createContext(parts: ContextParts, config: ComponentConfig, uses
 function baseContext(parts: ContextParts, { kind, id }: ComponentConfig, uses: Use[]): Context {
   const { clock, instruments } = parts;
   const key = instanceKey({ kind, id });
-  const log = parts.log.child({ component: id });
-  const reporter = parts.services.reporter(key, log, id);
+  const log = parts.logs.of(key);
+  const reporter = parts.services.reporter(key, id);
   const compiled = <T extends { readonly reads: Use["reads"] }>(pointer: string, scope: readonly ScopeName[], compile: () => T): T => {
     try {
       const made = compile();
@@ -132,7 +132,7 @@ function exporterContext(parts: ContextParts, config: ComponentConfig, uses: Use
 export function onThrow(parts: ContextParts): (instance: Instance, observation: Observation, error: unknown) => void {
   return ({ config, key }, observation, error) => {
     parts.instruments.failed(config.id).add(1);
-    parts.services.reporter(key, parts.log.child({ component: config.id }), config.id).report(error);
+    parts.services.reporter(key, config.id).report(error);
     addDeadLetter(parts, config.id, observation, messageOf(error));
   };
 }

@@ -9,15 +9,15 @@ export interface ReceiverStatus {
 
 /** Which receivers cannot read their source, and what each says of itself. */
 export class Health {
-  readonly #log: Logger;
+  readonly #logOf: (receiver: string) => Logger;
   readonly #onFailing: (receiver: string, failing: boolean) => void;
   readonly #failing = new Map<string, string>();
   /** Receivers that failed and were replaced: their successors have not said yet whether they can read. */
   readonly #inherited = new Set<string>();
   readonly #describers = new Map<string, () => Json>();
 
-  constructor(log: Logger, onFailing: (receiver: string, failing: boolean) => void) {
-    this.#log = log;
+  constructor(logOf: (receiver: string) => Logger, onFailing: (receiver: string, failing: boolean) => void) {
+    this.#logOf = logOf;
     this.#onFailing = onFailing;
   }
 
@@ -30,7 +30,7 @@ export class Health {
     this.#inherited.delete(receiver);
     const before = this.#failing.get(receiver);
     if (reason === before) return;
-    const log = this.#log.child({ component: receiver });
+    const log = this.#logOf(receiver);
     if (reason === undefined) {
       this.#failing.delete(receiver);
       this.#onFailing(receiver, false);

@@ -3,6 +3,7 @@ import { messageOf } from "../sdk/errors.ts";
 import type { Logger } from "../sdk/log.ts";
 import { apply, build, stop, type ApplyParts } from "./apply.ts";
 import type { CatchUp } from "./catch_up.ts";
+import type { ComponentLogs } from "./component_logs.ts";
 import { EMPTY_GRAPH, type Graph } from "./graph.ts";
 import type { Health } from "./health.ts";
 import type { Instance } from "./instance.ts";
@@ -15,6 +16,7 @@ import type { Services } from "./services.ts";
 
 export interface RunnerParts {
   readonly log: Logger;
+  readonly logs: ComponentLogs;
   readonly services: Services;
   readonly intake: Intake;
   readonly catchUp: CatchUp;
@@ -60,6 +62,7 @@ export class Runner {
   async run(wanted: Wanted): Promise<readonly string[]> {
     const before = this.#wanted;
     const running = this.#graph.instances;
+    this.#parts.logs.coming(wanted.pipelines);
     const steps = plan(fingerprintsOf(running, before ?? wanted), wanted);
     const graph = build(steps, wanted, running, this.applyParts);
     const { listeners } = this.#parts;
@@ -118,11 +121,12 @@ export class Runner {
 
   /** One tick: observations see the graph before or the one after, rules and resources with it. */
   #swap(graph: Graph, wanted: Wanted): void {
-    const { services, catchUp, intake, health, retired } = this.#parts;
+    const { services, logs, catchUp, intake, health, retired } = this.#parts;
     const { resources, alerts, outbox, queues } = services;
     const receivers = new Set(graph.flows.keys());
     this.#graph = graph;
     this.#wanted = wanted;
+    logs.running(wanted.pipelines);
     intake.graphChanged();
     catchUp.feeds(graph.declared.feeds);
     resources.configure(graph.declared.types);
@@ -168,8 +172,8 @@ export class Runner {
   /** Stops an instance. Never rejects: what it says is reported. */
   async stopInstance(instance: Instance): Promise<void> {
     const { config, key } = instance;
-    const { services, log } = this.#parts;
-    await stop(instance, (error) => services.reporter(key, log.child({ component: config.id }), config.id).report(error));
+    const { services } = this.#parts;
+    await stop(instance, (error) => services.reporter(key, config.id).report(error));
   }
 
   /** The queue belongs to the exporter's id: a changed exporter takes over what waits. */

@@ -6,13 +6,14 @@ import type { Alert } from "../sdk/alert.ts";
 import type { Clock } from "../sdk/clock.ts";
 import { durationMs } from "../sdk/duration.ts";
 import { messageOf } from "../sdk/errors.ts";
-import type { Logger } from "../sdk/log.ts";
 import type { Metrics } from "../sdk/metrics.ts";
 import type { Json } from "../sdk/observation.ts";
 import type { Persistent, Store, TableChange } from "../sdk/store.ts";
 import { Committer } from "./committer.ts";
+import type { ComponentLogs } from "./component_logs.ts";
 import { DeadLetters } from "./dead_letters.ts";
 import type { Instruments } from "./instruments.ts";
+import { instanceKey } from "./plan.ts";
 import { Positions } from "./positions.ts";
 import type { ExportQueue } from "./queue.ts";
 import { Reporter } from "./reporter.ts";
@@ -21,7 +22,7 @@ import { Seen } from "./seen.ts";
 export interface ServiceParts {
   readonly clock: Clock;
   readonly store: Store;
-  readonly log: Logger;
+  readonly logs: ComponentLogs;
   readonly metrics: Metrics & Persistent;
   readonly instruments: Instruments;
   /** `service` of the configuration that runs. */
@@ -44,14 +45,14 @@ export interface Services {
   /** By exporter id. */
   readonly queues: Map<string, ExportQueue>;
   /** Reporters of components, by key; they outlive instances so that a repeated error is one line. */
-  reporter(key: string, log: Logger, id: string): Reporter;
+  reporter(key: string, id: string): Reporter;
   restore(): Promise<void>;
 }
 
 /** Creates it; touches nothing before `restore`. */
-export function createServices({ clock, store, log, metrics, instruments, settings, onUnattended, observeAlert }: ServiceParts): Services {
+export function createServices({ clock, store, logs, metrics, instruments, settings, onUnattended, observeAlert }: ServiceParts): Services {
   const reporters = new Map<string, Reporter>();
-  const reporter = (key: string, componentLog: Logger, id: string): Reporter => {
+  const reporter = (key: string, id: string, componentLog = logs.of(key)): Reporter => {
     let made = reporters.get(key);
     if (made === undefined) reporters.set(key, (made = new Reporter(componentLog, instruments.errors(id))));
     return made;
@@ -64,7 +65,7 @@ export function createServices({ clock, store, log, metrics, instruments, settin
   const soon = (): void => committer.changed(true);
   const later = (): void => committer.changed(false);
   const resources = new Resources({ clock, changed: later, metricsOf: (type) => instruments.typeMetrics(type) });
-  const notifierReporter = (exporter: string): Reporter => reporter(`notify:${exporter}`, log.child({ component: exporter }), exporter);
+  const notifierReporter = (exporter: string): Reporter => reporter(`notify:${exporter}`, exporter, logs.of(instanceKey({ kind: "exporter", id: exporter })));
 
   const outbox = new Outbox({
     clock,
@@ -108,7 +109,7 @@ export function createServices({ clock, store, log, metrics, instruments, settin
     committed: () => queues.forEach((queue) => queue.committed()),
   };
   const parts: Persistent[] = [resources, alerts, outbox, positions, seen, deadLetters, metrics, queueParts];
-  const storeReporter = reporter("store", log.child({ component: "store" }), "store");
+  const storeReporter = reporter("store", "store");
   const committer = new Committer({
     clock,
     store,

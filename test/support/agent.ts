@@ -43,6 +43,8 @@ export interface Harness extends AsyncDisposable {
   /** The context of any component that was created, the last of its id. */
   component(id: string): Context;
   readonly log: string[];
+  /** The fields of each line of `log`, its component among them. */
+  readonly logFields: object[];
   /** Emits and lets everything settle; rejects if it is not committed by then. */
   send(receiver: string, bodies: Json | readonly Json[], fields?: Partial<ObservationFields>): Promise<void>;
   advance(ms: number): Promise<void>;
@@ -72,6 +74,7 @@ export async function harness(yaml: string, prepare?: (parts: { store: MemorySto
   const alerts: Alert[] = [];
   const lifecycle: string[] = [];
   const log: string[] = [];
+  const logFields: object[] = [];
   const destinations: Destinations = { notify: () => undefined, export: () => undefined };
   prepare?.({ store, destinations });
   const definitions = definitionsOf({ contexts, sent, notifications, exported, lifecycle, destinations });
@@ -92,7 +95,7 @@ export async function harness(yaml: string, prepare?: (parts: { store: MemorySto
       alerts.push(alert);
       changes.push(line(alert));
     };
-    const parts = assemble({ definitions, clock: timers, store, log: logTo(log), service: wanted.service, observeAlert });
+    const parts = assemble({ definitions, clock: timers, store, log: logTo(log, logFields), service: wanted.service, observeAlert });
     const life: Life = { parts, alive: true };
     return life;
   }
@@ -103,7 +106,7 @@ export async function harness(yaml: string, prepare?: (parts: { store: MemorySto
   await settle(clock);
 
   const made: Harness = {
-    clock, store, sent, notifications, changes, alerts, exported, destinations, lifecycle, log, load,
+    clock, store, sent, notifications, changes, alerts, exported, destinations, lifecycle, log, logFields, load,
     get now() {
       return life.parts;
     },
@@ -159,13 +162,15 @@ export function line({ status, alert, resource, reason }: Alert): string {
   return status === "firing" ? `FIRING ${alert} ${resource.id}` : `RESOLVED ${alert} ${resource.id} ${reason}`;
 }
 
-function logTo(lines: string[], component = "agent"): Logger {
+function logTo(lines: string[], logged: object[], bound: { readonly component?: string } = {}): Logger {
   const write = (level: string) => (fields: object, message: string) => {
-    lines.push(`${level} ${(fields as { component?: string }).component ?? component}: ${message}`);
+    const all: { readonly component?: string } = { ...bound, ...fields };
+    lines.push(`${level} ${all.component ?? "agent"}: ${message}`);
+    logged.push(all);
   };
   return {
     debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error"),
-    child: (fields) => logTo(lines, (fields as { component?: string }).component ?? component),
+    child: (fields) => logTo(lines, logged, { ...bound, ...fields }),
   };
 }
 
