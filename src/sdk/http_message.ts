@@ -18,7 +18,7 @@ export function headersOf(given: Readonly<Record<string, string>>, url: URL): Re
   const headers: Record<string, string> = { "user-agent": "sojourn", "accept-encoding": "gzip, br" };
   for (const [name, value] of Object.entries(given)) headers[name.toLowerCase()] = value;
   if (url.username !== "" || url.password !== "") {
-    headers["authorization"] ??= basicAuthorization(decode(url.username), decode(url.password));
+    headers["authorization"] ??= basicAuthorization(percentDecoded(url.username), percentDecoded(url.password));
   }
   return headers;
 }
@@ -28,7 +28,8 @@ export function basicAuthorization(username: string, password: string): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 }
 
-function decode(text: string): string {
+/** Percent-encoded text as it was meant; what is no such text stays. */
+export function percentDecoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

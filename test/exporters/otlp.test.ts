@@ -168,6 +168,32 @@ test("points that the receiver refused are reported, in either encoding", async 
   }
 });
 
+test("what a receiver says of the points that it refused shows no secret, even when it repeats one", async (t) => {
+  await using collector = await startCollector();
+  const errorMessage = "bad key k3y-of-ours, tried s3cret, passw0rd and t0ken; tenant 7";
+  collector.answer = { status: 200, body: JSON.stringify({ partialSuccess: { rejectedDataPoints: 1, errorMessage } }) };
+  const { exporter, recorded } = await started(t, collector, {
+    encoding: "json",
+    headers: { "api-key": "k3y-of-ours", authorization: "Bearer s3cret", "x-tenant": "7" },
+    metrics_endpoint: collector.url.replace("://", "://user:passw0rd@") + "/?token=t0ken",
+  });
+  await exporter.stop?.();
+  assert.match(recorded.reports.join(), /refused 1 data points: bad key REDACTED, tried REDACTED, REDACTED and REDACTED; tenant 7/);
+});
+
+test("a request of which points are refused keeps no other from being sent", async (t) => {
+  await using collector = await startCollector();
+  collector.answer = { status: 200, body: JSON.stringify({ partialSuccess: { rejectedDataPoints: 1, errorMessage: "too old" } }) };
+  const { exporter, metrics, recorded } = await started(t, collector, { encoding: "json" });
+  for (let j = 0; j < 12; j++) {
+    const family = metrics.gauge({ name: `many_${j}`, help: "Many.", labels: ["i"] });
+    for (let i = 0; i < 1_000; i++) family.series(`${i}`).set(i);
+  }
+  await exporter.stop?.();
+  assert.equal(collector.received.length, 3);
+  assert.equal(recorded.reports.length, 1);
+});
+
 test("an answer that nobody can read is as good as none", async (t) => {
   await using collector = await startCollector();
   for (const encoding of ["proto", "json"] as const) {
