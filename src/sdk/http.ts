@@ -2,7 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { Agent, Dispatcher } from "undici";
 import type { Clock } from "./clock.ts";
 import { PermanentError, RetryLaterError } from "./errors.ts";
-import { discard, headersOf, redirected, redirection, targetOf, whole } from "./http_message.ts";
+import { discard, headersOf, isPassing, redirected, redirection, targetOf, whole } from "./http_message.ts";
 import { safeUrl } from "./safe_url.ts";
 import { tlsOptions, type TlsConfig } from "./tls.ts";
 
@@ -20,7 +20,7 @@ export interface OutboundRequest {
   readonly body?: string | Uint8Array;
   /** The only time limit: every request needs one (`deadline` of clock.ts). */
   readonly signal: AbortSignal;
-  /** Beyond this, compressed or not, the answer is an error. */
+  /** Beyond this, compressed or not, the answer is an error; of one whose status asks to come back, the body counts as empty. */
   readonly bodyBytesMax: number;
   /** Redirects that are followed, for GET and HEAD. Default 0: then a redirect is the answer. */
   readonly redirectsMax?: number;
@@ -141,8 +141,7 @@ export function refusal(response: Pick<HttpResponse, "status" | "headers" | "nam
   const { status, name } = response;
   const reason = STATUS_CODES[status];
   const message = `${name} answered ${status}${reason === undefined ? "" : ` ${reason}`}${detail ? `: ${detail.slice(0, 300)}` : ""}`;
-  const retryable = status === 408 || status === 425 || status === 429 || status >= 500;
-  if (!retryable) return new PermanentError(message);
+  if (!isPassing(status)) return new PermanentError(message);
   const waitMs = retryAfterMs(response.headers["retry-after"], response.receivedAt);
   return waitMs === undefined ? new Error(message) : new RetryLaterError(message, waitMs);
 }

@@ -63,19 +63,30 @@ export function redirected(
   return to;
 }
 
-/** Reads an answer to its end, decompressed. Throws `PermanentError` when it is too large or no valid encoding. */
+/** True for a status that may be another one next time. */
+export function isPassing(status: number): boolean {
+  return status === 408 || status === 425 || status === 429 || status >= 500;
+}
+
+/**
+ * Reads an answer to its end, decompressed. Throws `PermanentError` when it is too large or no valid encoding; where the
+ * status asks to come back it says all that matters, and such a body counts as empty: a proxy's error page loses no alert.
+ */
 export async function whole(
   response: Dispatcher.ResponseData, bytesMax: number,
 ): Promise<{ status: number; headers: Record<string, string | undefined>; body: Buffer }> {
   const headers = Object.create(null) as Record<string, string | undefined>;
   for (const [name, value] of Object.entries(response.headers)) headers[name] = Array.isArray(value) ? value.join(", ") : value;
-  const tooLarge = (): PermanentError => new PermanentError(`the answer is larger than ${bytesMax} bytes`);
+  const unreadable = (message: string): { status: number; headers: Record<string, string | undefined>; body: Buffer } => {
+    if (!isPassing(response.statusCode)) throw new PermanentError(message);
+    return { status: response.statusCode, headers, body: Buffer.alloc(0) };
+  };
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
     size += chunk.length;
     // Leaving the loop destroys the stream, and with it the connection.
-    if (size > bytesMax) throw tooLarge();
+    if (size > bytesMax) return unreadable(`the answer is larger than ${bytesMax} bytes`);
     chunks.push(chunk);
   }
   try {
@@ -83,7 +94,7 @@ export async function whole(
     const body = size === 0 ? bytes : await decompress(bytes, headers["content-encoding"], bytesMax);
     return { status: response.statusCode, headers, body };
   } catch (error) {
-    if (error instanceof BodyError) throw new PermanentError(`the answer: ${error.message}`);
+    if (error instanceof BodyError) return unreadable(`the answer: ${error.message}`);
     throw error;
   }
 }

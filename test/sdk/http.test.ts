@@ -89,6 +89,19 @@ test("an endless answer is an error, and its connection ends", async () => {
   }
 });
 
+test("an error page that cannot be read does not hide that the destination asks to come back", async () => {
+  await using server = await fakeServer((request, response) => {
+    const headers = { "retry-after": "7", ...(request.url === "/odd" ? { "content-encoding": "zstd" } : {}) };
+    response.writeHead(503, headers).end("x".repeat(5_000));
+  });
+  await using http = client();
+  for (const path of ["/large", "/odd"]) {
+    const response = await http.send(to(server.url + path));
+    assert.equal(response.body.length, 0);
+    assert.equal((refusal(response) as RetryLaterError).retryAfterMs, 7_000, path);
+  }
+});
+
 test("redirects are followed to a bound, and never take credentials to another origin", async () => {
   await using other = await fakeServer((_, response) => json(response, "other"));
   await using server = await fakeServer((request, response) => {
