@@ -9,10 +9,9 @@ import { sizeBytes } from "../src/sdk/size.ts";
 import { observationsOf, type AnswerOptions } from "./http_poll/answer.ts";
 import { authorization, checkAuth } from "./http_poll/auth.ts";
 import { httpPollSchema } from "./http_poll/schema.ts";
-import { describeTarget, keepPolling, newTarget, noteFailure, succeeded, type Target } from "./http_poll/target.ts";
+import { describeTarget, isDown, keepPolling, newTarget, noteFailure, succeeded, type Target } from "./http_poll/target.ts";
 
 const REDIRECTS_MAX = 5;
-const FAILURES_MAX = 3;
 const JITTER_MS_MAX = 5_000;
 const INTERVAL_MS_MIN = 10;
 
@@ -83,11 +82,18 @@ export const httpPoll = defineReceiver({
       if (succeeded(target, clock.now())) recovered(target);
       try {
         await deliver(observations);
-        if (targets.every(({ succeededAt }) => succeededAt !== undefined)) context.caughtUp();
+        target.delivered = true;
+        lookCaughtUp();
       } catch (error) {
         // Not the target's fault, and the next poll brings the same again.
         if (!stopping.signal.aborted) context.report(error);
       }
+    }
+
+    /** What answers has been read. One that is dead beside it must not put the alerts of all off. */
+    function lookCaughtUp(): void {
+      if (!targets.some(({ delivered }) => delivered)) return;
+      if (targets.every((target) => target.delivered || isDown(target))) context.caughtUp();
     }
 
     async function deliver(observations: Batch): Promise<void> {
@@ -114,8 +120,9 @@ export const httpPoll = defineReceiver({
     function failed(target: Target, error: unknown): number {
       measured(target, false);
       // One dead target beside another would otherwise log two lines in turn for ever.
-      if (noteFailure(target, error)) context.report(error);
-      if (targets.every(({ failures }) => failures >= FAILURES_MAX)) {
+      if (noteFailure(target, error, intervalMs)) context.report(error);
+      lookCaughtUp();
+      if (targets.every(isDown)) {
         context.failing(targets.length === 1 ? target.error! : `no target answers (${targets.length}): ${target.error}`);
       }
       return target.failures;

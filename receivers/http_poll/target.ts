@@ -6,6 +6,7 @@ import { formatTime } from "../../src/sdk/time.ts";
 
 const BACKOFF_MS_MAX = 300_000;
 const FIRST_DELAY_MS_MAX = 1_000;
+const FAILURES_MAX = 3;
 
 /** One URL with what is known of its health. */
 export interface Target {
@@ -14,6 +15,10 @@ export interface Target {
   readonly label: string;
   /** Failed polls in a row. */
   failures: number;
+  /** Polls that are left out because the target asked not to come back sooner: nothing is known of it then either. */
+  skipped: number;
+  /** What one of its answers held is committed. */
+  delivered: boolean;
   /** Of the last failed poll; undefined while it answers. */
   error: string | undefined;
   polledAt: number | undefined;
@@ -29,7 +34,7 @@ export interface Schedule {
 
 /** A target that has not been polled yet. */
 export function newTarget(url: string, label: string): Target {
-  return { url, label, failures: 0, error: undefined, polledAt: undefined, succeededAt: undefined, durationMs: undefined };
+  return { url, label, failures: 0, skipped: 0, delivered: false, error: undefined, polledAt: undefined, succeededAt: undefined, durationMs: undefined };
 }
 
 /**
@@ -84,16 +89,23 @@ export function describeTarget(target: Target): Json {
 export function succeeded(target: Target, now: number): boolean {
   const recovered = target.failures > 0;
   target.failures = 0;
+  target.skipped = 0;
   target.error = undefined;
   target.succeededAt = now;
   return recovered;
 }
 
 /** Notes a failure; true when it is news: the first, or another than the last. */
-export function noteFailure(target: Target, error: unknown): boolean {
+export function noteFailure(target: Target, error: unknown, intervalMs: number): boolean {
   const message = messageOf(error);
   const news = target.error !== message;
   target.failures++;
+  target.skipped = error instanceof RetryLaterError ? Math.floor(error.retryAfterMs / intervalMs) : 0;
   target.error = message;
   return news;
+}
+
+/** True when three polls in a row failed, or were left out at the target's wish. */
+export function isDown({ failures, skipped }: Target): boolean {
+  return failures > 0 && failures + skipped >= FAILURES_MAX;
 }

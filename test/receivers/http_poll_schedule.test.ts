@@ -111,12 +111,27 @@ test("failures back off exponentially to a bound, are reported once, and heal on
   assert.equal(polledAt.length - before, 3, "after a success the interval is as configured");
 });
 
+test("a dead target beside a good one puts off what is known of all only until it has failed three times", async () => {
+  const clock = virtualClock();
+  await using server = await fakeServer((request, response) => json(response, 1, request.url === "/dead" ? 500 : 200));
+  await using it = await polling({ urls: [`${server.url}/good`, `${server.url}/dead`], interval: "1m" }, { clock });
+  const failures = (): unknown => targetsIn(it.recorded)[1]!["failures"];
+  await pass(clock, 60_001);
+  assert.equal(failures(), 2);
+  assert.equal(it.recorded.caughtUp, false);
+  await pass(clock, 120_000);
+  assert.equal(failures(), 3);
+  assert.equal(it.recorded.caughtUp, true);
+  assert.equal(it.recorded.failing, undefined, "one of them answers");
+});
+
 test("Retry-After is honoured", async () => {
   const clock = virtualClock();
   await using server = await fakeServer((_, response) => response.writeHead(429, { "retry-after": "600" }).end());
   await using it = await polling({ url: server.url, interval: "10s" }, { clock });
   await pass(clock, 0);
   await until("polled", () => it.recorded.reports.length === 1);
+  assert.match(it.recorded.failing!, /answered 429/, "for longer than three polls nothing is known of the source");
   await pass(clock, 599_000);
   assert.equal(server.received.length, 1);
   await pass(clock, 1_000);
