@@ -17,7 +17,7 @@ export const RESOURCES: Table = {
     ["event_time", "integer"],
     ["sequence", "real"],
     ["incarnation", "integer"],
-    ["moves", "integer"],
+    ["last_transition", "integer"],
     ["flags", "integer"],
     ["sources", "json"],
     ["attributes", "json"],
@@ -30,7 +30,7 @@ export const RESOURCES: Table = {
 const WIDTH = RESOURCES.columns.length;
 
 /** Adds the rows that changed to a commit, each once however often it changed. */
-export function drainTable(table: ResourceTable, changes: TableChange[], onRemoved: (key: number, moves: number) => void): void {
+export function drainTable(table: ResourceTable, changes: TableChange[]): void {
   if (table.dirty.length === 0 && table.removed.length === 0) return;
   const puts: Cell[] = [];
   const sources = table.sourceSets.map((set) => JSON.stringify(set));
@@ -51,7 +51,7 @@ export function drainTable(table: ResourceTable, changes: TableChange[], onRemov
       table.eventTime[row]!,
       Number.isNaN(sequence) ? null : sequence,
       table.incarnation[row]!,
-      table.moves[row]!,
+      table.lastTransition[row]!,
       table.flags[row]!,
       sources[table.sources[row]!]!,
       table.attributesText(row),
@@ -59,21 +59,16 @@ export function drainTable(table: ResourceTable, changes: TableChange[], onRemov
       table.movedAt[row]!,
     );
   }
-  const deletes: Cell[] = [];
-  for (const { key, moves } of table.removed) {
-    deletes.push(key);
-    onRemoved(key, moves);
-  }
   table.dirty = [];
+  changes.push({ table: RESOURCES, puts, deletes: table.removed });
   table.removed = [];
-  changes.push({ table: RESOURCES, puts, deletes });
 }
 
 /** Puts stored rows back into memory; `tableOf` gives the table of a type. Returns the highest key seen. */
 export function restoreRows(cells: readonly Cell[], tableOf: (type: string) => ResourceTable): number {
   let keyMax = 0;
   for (let i = 0; i < cells.length; i += WIDTH) {
-    const [key, type, id, state, previous, since, firstSeen, lastSeen, eventTime, sequence, incarnation, moves, flags, sources, attributes, visits, movedAt] =
+    const [key, type, id, state, previous, since, firstSeen, lastSeen, eventTime, sequence, incarnation, lastTransition, flags, sources, attributes, visits, movedAt] =
       cells.slice(i, i + WIDTH);
     const table = tableOf(type as string);
     const row = table.add(id as string, key as number);
@@ -90,7 +85,7 @@ export function restoreRows(cells: readonly Cell[], tableOf: (type: string) => R
     table.eventTime[row] = eventTime as number;
     table.sequence[row] = sequence === null ? Number.NaN : (sequence as number);
     table.incarnation[row] = incarnation as number;
-    table.moves[row] = moves as number;
+    table.lastTransition[row] = lastTransition as number;
     table.sources[row] = table.sourceSet(JSON.parse(sources as string) as string[]);
     for (const [name, value] of Object.entries(JSON.parse(attributes as string) as Record<string, Json>)) {
       table.column(name)[row] = value;

@@ -41,7 +41,7 @@ export class Resources implements Persistent {
   readonly tables = [RESOURCES, TRANSITIONS];
   readonly #options: ResourcesOptions;
   readonly #types = new Map<string, TypeState & { cursor: Cursor }>();
-  readonly #log = new TransitionLog();
+  readonly #log = new TransitionLog(() => this.live);
   #store: Store | undefined;
   #keyMax = 0;
   #judge: Judge | undefined;
@@ -156,7 +156,8 @@ export class Resources implements Persistent {
   async transitions(typeName: string, id: string): Promise<readonly Transition[]> {
     const row = this.row(typeName, id);
     if (row === undefined || this.#store === undefined) return [];
-    return this.#log.of(this.#store, this.#types.get(typeName)!.table.keys[row]!);
+    const { table } = this.#types.get(typeName)!;
+    return this.#log.of(this.#store, table.keys[row]!, table.lastTransition[row]!);
   }
 
   /** `custom_resources{type,state}`: zeros for declared states, so that a rule on the metric sees them. */
@@ -190,10 +191,13 @@ export class Resources implements Persistent {
     await store.load(RESOURCES, (cells) => {
       this.#keyMax = Math.max(this.#keyMax, restoreRows(cells, (type) => this.#type(type).table));
     });
+    let last = 0;
+    for (const { table } of this.#types.values()) for (const row of table.index.values()) last = Math.max(last, table.lastTransition[row]!);
+    await this.#log.restore(store, last);
   }
 
   drain(changes: TableChange[]): void {
-    for (const { table } of this.#types.values()) drainTable(table, changes, (key, moves) => this.#log.remove(key, moves));
+    for (const { table } of this.#types.values()) drainTable(table, changes);
     this.#log.drain(changes);
   }
 

@@ -39,15 +39,15 @@ export class ResourceTable {
   /** NaN until the source gives one. */
   sequence = new Float64Array(64);
   incarnation = new Uint32Array(64);
-  /** Transitions so far; the last of them are in the store. */
-  moves = new Uint32Array(64);
+  /** Number of the last transition in the log; 0: none. */
+  lastTransition = new Float64Array(64);
   sources = new Uint16Array(64);
   flags = new Uint8Array(64);
 
   /** Rows changed since the last drain. */
   dirty: number[] = [];
-  /** Keys of rows that are gone, with the number of their transitions; since the last drain. */
-  removed: { key: number; moves: number }[] = [];
+  /** Keys of rows that are gone since the last drain. */
+  removed: number[] = [];
   live = 0;
   #free: number[] = [];
 
@@ -70,7 +70,7 @@ export class ResourceTable {
     this.previous[row] = 0;
     this.sequence[row] = Number.NaN;
     this.incarnation[row] = 1;
-    this.moves[row] = 0;
+    this.lastTransition[row] = 0;
     this.sources[row] = 0;
     this.flags[row] = this.flags[row]! & DIRTY; // it may be on the list still, from the resource before
     this.countIn(row);
@@ -79,7 +79,7 @@ export class ResourceTable {
 
   remove(row: number): void {
     if ((this.flags[row]! & DELETED) === 0) this.countOut(row);
-    this.removed.push({ key: this.keys[row]!, moves: this.moves[row]! });
+    this.removed.push(this.keys[row]!);
     this.index.delete(this.ids[row]!);
     this.deadlines.cancel(row);
     this.visits.delete(row);
@@ -165,7 +165,7 @@ export class ResourceTable {
     this.eventTime = grow(this.eventTime, new Float64Array(length));
     this.sequence = grow(this.sequence, new Float64Array(length));
     this.incarnation = grow(this.incarnation, new Uint32Array(length));
-    this.moves = grow(this.moves, new Uint32Array(length));
+    this.lastTransition = grow(this.lastTransition, new Float64Array(length));
     this.sources = grow(this.sources, new Uint16Array(length));
     this.flags = grow(this.flags, new Uint8Array(length));
   }

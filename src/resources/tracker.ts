@@ -217,8 +217,7 @@ export class TypeTracker implements Tracker {
     const next = declaration?.states.get(fromName)?.next;
     if (next !== undefined && !next.includes(toName)) table.flags[row] = table.flags[row]! | ILLEGAL;
     this.transition = { from: fromName, to: toName, at: sighting.time, duration: durationMs ?? 0 };
-    log.add(table.keys[row]!, table.moves[row]!, this.transition);
-    table.moves[row] = table.moves[row]! + 1;
+    table.lastTransition[row] = log.add(table.keys[row]!, table.lastTransition[row]!, this.transition);
     this.#transitions(from, fromName, to, toName).add(1);
     if (!sighting.arrival) metrics.detectionDelay.observe(Math.max(0, clock.now() - sighting.time) / 1_000);
     if (durationMs !== undefined) this.#timeInState(from, fromName).observe(durationMs / 1_000);
