@@ -3,10 +3,10 @@ import { defineReceiver } from "../src/sdk/component.ts";
 import { durationMs } from "../src/sdk/duration.ts";
 import { ConfigError } from "../src/sdk/errors.ts";
 import { createHttpClient, type HttpResponse } from "../src/sdk/http.ts";
-import { BATCH_OBSERVATIONS_MAX, type Batch } from "../src/sdk/observation.ts";
+import { BATCH_OBSERVATIONS_MAX } from "../src/sdk/observation.ts";
 import { urlFull } from "../src/sdk/safe_url.ts";
 import { sizeBytes } from "../src/sdk/size.ts";
-import { observationsOf, type AnswerOptions } from "./http_poll/answer.ts";
+import { answerOf, type Answer, type AnswerOptions } from "./http_poll/answer.ts";
 import { authorization, checkAuth } from "./http_poll/auth.ts";
 import { httpPollSchema } from "./http_poll/schema.ts";
 import { describeTarget, isDown, keepPolling, newTarget, noteFailure, succeeded, type Target } from "./http_poll/target.ts";
@@ -77,11 +77,11 @@ export const httpPoll = defineReceiver({
     async function poll(target: Target): Promise<void> {
       const response = await ask(target);
       stopping.signal.throwIfAborted();
-      const observations = observationsOf(context, options, target.url, response);
+      const answer = answerOf(context, options, target.url, response);
       measured(target, true);
       if (succeeded(target, clock.now())) recovered(target);
       try {
-        await deliver(observations);
+        await deliver(answer);
         target.delivered = true;
         lookCaughtUp();
       } catch (error) {
@@ -96,14 +96,14 @@ export const httpPoll = defineReceiver({
       if (targets.every((target) => target.delivered || isDown(target))) context.caughtUp();
     }
 
-    async function deliver(observations: Batch): Promise<void> {
-      for (let at = 0; at < observations.length; at += BATCH_OBSERVATIONS_MAX) {
-        const committed = context.emit(observations.slice(at, at + BATCH_OBSERVATIONS_MAX));
+    async function deliver({ bodies, observe }: Answer): Promise<void> {
+      for (let at = 0; at < bodies.length; at += BATCH_OBSERVATIONS_MAX) {
+        const committed = context.emit(bodies.slice(at, at + BATCH_OBSERVATIONS_MAX).map(observe));
         // What was stale is judged again as soon as this is said: after all the news was processed, not before.
-        if (at + BATCH_OBSERVATIONS_MAX >= observations.length) context.failing(undefined);
+        if (at + BATCH_OBSERVATIONS_MAX >= bodies.length) context.failing(undefined);
         await unlessAborted(committed, stopping.signal);
       }
-      if (observations.length === 0) context.failing(undefined);
+      if (bodies.length === 0) context.failing(undefined);
     }
 
     function measured(target: Target, up: boolean): void {

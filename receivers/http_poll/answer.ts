@@ -14,16 +14,21 @@ export interface AnswerOptions {
   readonly statusIsData: boolean;
 }
 
+/** What an answer holds: millions of items may be in it, so observations are made of a batch's worth at a time. */
+export interface Answer {
+  readonly bodies: readonly Json[];
+  readonly observe: (body: Json) => Observation;
+}
+
 /**
  * The observations of an answer from `url`. Throws when there are none to be had: not 2xx, unreadable, no list for `each`.
  * Lines of NDJSON fail one by one; each failure is counted as refused.
  */
-export function observationsOf(
+export function answerOf(
   context: ReceiverContext, { each, includeHeaders, statusIsData }: AnswerOptions, url: string, response: HttpResponse,
-): Observation[] {
+): Answer {
   const ok = response.status >= 200 && response.status <= 299;
   if (!ok && !statusIsData) throw refusal(response);
-  if (response.body.length === 0 && !statusIsData) return [];
   const attributes: Record<string, string | number> = {
     "url.full": urlFull(url), "http.response.status_code": response.status,
   };
@@ -31,9 +36,11 @@ export function observationsOf(
     const value = response.headers[name];
     if (value !== undefined) attributes[`http.response.header.${name}`] = value;
   }
+  const fields = { time: response.receivedAt, source: context.id, attributes };
+  const observe = (body: Json): Observation => observation(body, fields);
+  if (response.body.length === 0 && !statusIsData) return { bodies: [], observe };
   const values = valuesOf(context, response);
-  const bodies = ok && each !== undefined ? itemsOf(context, each, values, attributes) : values;
-  return bodies.map((body) => observation(body, { time: response.receivedAt, source: context.id, attributes }));
+  return { bodies: ok && each !== undefined ? itemsOf(context, each, values, attributes) : values, observe };
 }
 
 function valuesOf(context: ReceiverContext, response: HttpResponse): readonly Json[] {
