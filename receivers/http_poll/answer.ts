@@ -65,6 +65,8 @@ function itemsOf(context: ReceiverContext, each: Expression, values: readonly Js
     const given = eachOf(each.evaluate({ body: bodyOf(value), attributes }, context.clock.now()));
     if (given instanceof Failure) {
       if (failures++ === 0) reason = `each: ${given.message}`;
+    } else if (values.length === 1) {
+      return given;
     } else {
       for (const item of given) items.push(item);
     }
