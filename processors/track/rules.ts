@@ -25,8 +25,8 @@ export function rulesOf(config: Config, context: ProcessorContext): RuleDeclarat
   const typeName = pascal(config.type);
   const ids = new Set<string>();
 
-  /** What all kinds have; undefined where it is switched off. */
-  function base(pointer: string, name: string, options: AlertOptions | undefined, labels: Readonly<Record<string, string>>, summary: string) {
+  /** What all kinds have; undefined where it is switched off. `state`: the one that it is about, else the one it is in when it fires. */
+  function base(pointer: string, name: string, options: AlertOptions | undefined, state: string | undefined, summary: string) {
     if (options?.enabled === false) return undefined;
     const alert = options?.alert ?? name;
     // Two states may be written alike (`in-progress`, `in_progress`): one rule must not take the other's place.
@@ -41,7 +41,8 @@ export function rulesOf(config: Config, context: ProcessorContext): RuleDeclarat
       alert,
       type: config.type,
       labels: new Map([
-        ...Object.entries({ ...labels, severity: options?.severity ?? "warning" }).map(([key, text]) => [key, literal(text)] as const),
+        ["state", state === undefined ? context.template(pointer, "{{ self.state }}", ["self"]) : literal(state)],
+        ["severity", literal(options?.severity ?? "warning")],
         ...written("labels", options?.labels),
       ]),
       annotations: new Map([["summary", context.template(pointer, summary, ["self"])], ...written("annotations", options?.annotations)]),
@@ -53,30 +54,30 @@ export function rulesOf(config: Config, context: ProcessorContext): RuleDeclarat
     const pointer = `/states/${pointerPart(state)}`;
     const stateName = pascal(state);
     if (declared.stuck_after !== undefined) {
-      const rule = base(`${pointer}/stuck`, `${typeName}StuckIn${stateName}`, declared.stuck, { state },
+      const rule = base(`${pointer}/stuck`, `${typeName}StuckIn${stateName}`, declared.stuck, state,
         `{{ self.type }} {{ self.id }} has been {{ self.state }} for {{ now - self.since }} (limit ${declared.stuck_after})`);
       if (rule !== undefined) rules.push({ kind: "stuck", ...rule, state, afterMs: durationMs(declared.stuck_after) });
     }
     if (declared.alert !== undefined && declared.alert !== false) {
       const options: AlertOptions = declared.alert === true ? {} : (declared.alert as AlertOptions);
-      const rule = base(`${pointer}/alert`, `${typeName}${stateName}`, options, { state }, "{{ self.type }} {{ self.id }} is {{ self.state }}");
+      const rule = base(`${pointer}/alert`, `${typeName}${stateName}`, options, state, "{{ self.type }} {{ self.id }} is {{ self.state }}");
       const resolveAfterMs = options.resolve_after === undefined ? undefined : durationMs(options.resolve_after);
       if (rule !== undefined) rules.push({ kind: "entered", ...rule, state, resolveAfterMs });
     }
     if (declared.loop_max !== undefined) {
-      const rule = base(`${pointer}/loop`, `${typeName}LoopingIn${stateName}`, declared.loop, { state },
+      const rule = base(`${pointer}/loop`, `${typeName}LoopingIn${stateName}`, declared.loop, state,
         `{{ self.type }} {{ self.id }} entered ${quoted(state)} more than ${declared.loop_max} times`);
       if (rule !== undefined) rules.push({ kind: "looping", ...rule, alert: declared.loop?.alert ?? `${typeName}Looping`, state, max: declared.loop_max });
     }
   }
   if (Object.values(config.states ?? {}).some((state) => state.next !== undefined)) {
-    const rule = base("/illegal_move", `${typeName}IllegalMove`, config.illegal_move, {},
+    const rule = base("/illegal_move", `${typeName}IllegalMove`, config.illegal_move, undefined,
       "{{ self.type }} {{ self.id }} moved to {{ self.state }}, which is not allowed");
     const resolveAfter = config.illegal_move?.resolve_after;
     if (rule !== undefined) rules.push({ kind: "illegal", ...rule, resolveAfterMs: resolveAfter === undefined ? ILLEGAL_RESOLVES_AFTER_MS : durationMs(resolveAfter) });
   }
   if (config.exhaustive) {
-    const rule = base("/undeclared_state", `${typeName}UndeclaredState`, config.undeclared_state, {},
+    const rule = base("/undeclared_state", `${typeName}UndeclaredState`, config.undeclared_state, undefined,
       "{{ self.type }} {{ self.id }} is {{ self.state }}, a state that is not declared");
     if (rule !== undefined) rules.push({ kind: "undeclared", ...rule });
   }
