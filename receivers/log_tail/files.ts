@@ -27,6 +27,8 @@ export interface Files {
   failed(file: TailedFile, error: unknown): Promise<void>;
   /** Reading works. */
   fine(file: TailedFile): void;
+  /** All that was found was handed on, as far as it could be: what was stale may be judged by the news. */
+  settled(): void;
   /** Forgets a file that is gone, for good when it is `unlinked`. */
   drop(file: TailedFile, unlinked: boolean): Promise<void>;
   describe(): Json;
@@ -40,17 +42,19 @@ export function createFiles(context: ReceiverContext, options: ScanOptions): Fil
   const { tracked, remembered, readErrors } = known;
   const scanner = createScanner(context, options, known);
   let failing: string | undefined;
+  /** Nothing hinders any more, but what was written meanwhile is not read yet. */
+  let healing = false;
   let turn = 0;
 
   function say(): void {
     const path = known.scanErrors.keys().next().value ?? readErrors.keys().next().value?.path;
     const error = known.scanErrors.values().next().value ?? readErrors.values().next().value;
     const reason = path === undefined ? undefined : `cannot read ${path}: ${(error as NodeJS.ErrnoException).code ?? messageOf(error)}`;
-    if (reason === failing) return;
+    healing = reason === undefined && failing !== undefined;
+    if (reason === undefined || reason === failing) return;
     failing = reason;
     context.failing(reason);
-    if (reason === undefined) context.healed();
-    else context.report(new Error(reason, { cause: error }));
+    context.report(new Error(reason, { cause: error }));
   }
 
   async function scan(): Promise<void> {
@@ -96,6 +100,13 @@ export function createFiles(context: ReceiverContext, options: ScanOptions): Fil
     failed,
     fine(file) {
       if (readErrors.delete(file)) say();
+    },
+    settled() {
+      if (!healing || tracked.some((file) => file.work && file.handle !== undefined)) return;
+      healing = false;
+      failing = undefined;
+      context.failing(undefined);
+      context.healed();
     },
     async drop(file, unlinked) {
       tracked.splice(tracked.indexOf(file), 1);

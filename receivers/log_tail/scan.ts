@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { ReceiverContext } from "../../src/sdk/component.ts";
 import { isOneFamily } from "./copies.ts";
-import { endOfLines, hasHeader, readHeader, save, tailedFile, type TailedFile } from "./file.ts";
+import { endOfLines, hasHeader, readHeader, save, tailedFile, type Opened, type TailedFile } from "./file.ts";
 import type { GlobPath } from "./glob.ts";
 import { handleFree, tryOpen, type Known, type Remembered } from "./known.ts";
 import { HEADER_BYTES, parsePosition, withFormer } from "./position.ts";
@@ -59,6 +59,17 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
     Object.assign(file, { handle: opened.handle, size: opened.size, mtimeMs: opened.mtimeMs, work: true, grewAt: clock.monotonicMs() });
   }
 
+  /** What `read` gives. A file that opens but cannot be read is closed and noted, and hinders no other; undefined then. */
+  async function readable<T>({ handle }: Opened, path: string, read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      known.scanErrors.set(path, error);
+      await handle.close().catch(() => undefined);
+      return undefined;
+    }
+  }
+
   /** Goes on where a file was left. `name` undefined: look for it beside where it was, under whatever name. */
   async function resume({ saved }: Remembered, name: string | undefined): Promise<TailedFile | undefined> {
     const path = name ?? (await findByIdentity(saved.path.slice(0, saved.path.lastIndexOf("/")) || "/", saved.identity));
@@ -71,13 +82,17 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
     if (opened === undefined) return undefined;
     // Without a header, under another name: it may well be another file that got the inode.
     const doubtful = name === undefined && saved.header.length === 0 && (opened.born !== saved.born || !isOneFamily(path, saved.path));
-    const same = !doubtful && opened.size >= saved.offset && (await hasHeader(opened.handle, saved.header));
+    const same = await readable(opened, path, async () =>
+      !doubtful && opened.size >= saved.offset && (await hasHeader(opened.handle, saved.header)));
+    if (same === undefined) return undefined;
     if (!same && name === undefined) {
       await opened.handle.close();
       return undefined;
     }
     if (!same) log.info({ path }, "the file has new content since it was read last: reading it from the beginning");
-    const header = same ? await readHeader(opened.handle, Math.min(saved.header.length, HEADER_BYTES)) : Buffer.alloc(0);
+    const header = await readable(opened, path, async () =>
+      same ? await readHeader(opened.handle, Math.min(saved.header.length, HEADER_BYTES)) : Buffer.alloc(0));
+    if (header === undefined) return undefined;
     const file = tailedFile(opened, path, same ? saved.offset : 0, header, clock.monotonicMs());
     file.formers = same ? (saved.formers ?? []) : withFormer(saved.formers ?? [], saved);
     save(file, same ? saved.ahead : undefined);
@@ -97,9 +112,12 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
     }
     const opened = await tryOpen(known, found.path, found.identity);
     if (opened === undefined) return undefined;
-    const cursor = fromEnd ? await endOfLines(opened.handle, opened.size) : 0;
-    const header = cursor > 0 ? await readHeader(opened.handle) : Buffer.alloc(0);
-    const file = tailedFile(opened, found.path, cursor, header, clock.monotonicMs());
+    const start = await readable(opened, found.path, async () => {
+      const cursor = fromEnd ? await endOfLines(opened.handle, opened.size) : 0;
+      return { cursor, header: cursor > 0 ? await readHeader(opened.handle) : Buffer.alloc(0) };
+    });
+    if (start === undefined) return undefined;
+    const file = tailedFile(opened, found.path, start.cursor, start.header, clock.monotonicMs());
     known.tracked.push(file);
     return file;
   }

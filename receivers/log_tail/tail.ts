@@ -52,7 +52,8 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
   let chars = 0;
   let now = clock.now();
   let sent: readonly FilePosition[] | undefined;
-  let toCatchUp: Set<TailedFile> | undefined;
+  /** Files that were there at the start, with how long they were then. */
+  let toCatchUp: Map<TailedFile, number> | undefined;
 
   function fieldsOf(file: TailedFile, stream: string) {
     let fields = file.fields.get(stream);
@@ -185,9 +186,15 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
     }
   }
 
+  /** A file that is written all the time has no end, and always a record that waits for its next line. */
+  function isCaughtUp(file: TailedFile, sizeAtStart: number): boolean {
+    if (file.saved.offset >= sizeAtStart) return true;
+    return !file.work && file.copyOf === undefined && (file.assembler?.waiting !== true || file.size < sizeAtStart);
+  }
+
   function lookCaughtUp(): void {
     if (toCatchUp === undefined) return;
-    for (const file of toCatchUp) if (!file.work && file.copyOf === undefined && file.assembler?.waiting !== true) toCatchUp.delete(file);
+    for (const [file, size] of toCatchUp) if (isCaughtUp(file, size)) toCatchUp.delete(file);
     if (toCatchUp.size > 0 || files.waiting() > 0) return;
     toCatchUp = undefined;
     void delivery.settled().then(() => (signal.aborted ? undefined : context.caughtUp()));
@@ -200,6 +207,7 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
     if (signal.aborted) return;
     await tidy();
     if (!(await letGo())) return;
+    files.settled();
     lookCaughtUp();
     telemetry?.update(files.all());
   }
@@ -226,7 +234,7 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
       context.status(() => files.describe());
       // What is written from here on is new, whatever `start_at` says.
       await files.scan();
-      toCatchUp = new Set(files.all());
+      toCatchUp = new Map(files.all().map((file) => [file, file.size]));
       telemetry.update(files.all());
       loop = run().catch((error: unknown) => context.crashed(error));
     },

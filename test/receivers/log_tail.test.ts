@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { appendFile, chmod, mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, open, rm, stat, symlink, writeFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { logTail } from "../../receivers/log_tail.ts";
 import { createMetrics } from "../../src/metrics/store.ts";
 import type { ConfigError } from "../../src/sdk/errors.ts";
 import { virtualClock } from "../../src/sdk/virtual_clock.ts";
-import { receiverContext } from "../support/context.ts";
+import { receiverContext, type Recorded } from "../support/context.ts";
 import { config, tailing, temporary } from "./log_tail_support.ts";
 
 test("lines come in order, one observation each, and say which file they are from", async () => {
@@ -158,7 +158,14 @@ test("an unreadable file is said once, hinders no other, and heals", async (t) =
   if (root) await symlink(bad, bad);
   else await writeFile(bad, "secret\n", { mode: 0o000 });
   await writeFile(join(dir.path, "good.log"), "good\n");
-  await using tail = await tailing(config(join(dir.path, "*.log")));
+  const whileFailing: boolean[] = [];
+  const seen: { recorded?: Recorded } = {};
+  await using tail = await tailing(config(join(dir.path, "*.log")), undefined, {
+    async emit(batch) {
+      if (batch.length > 0) whileFailing.push(seen.recorded?.failing !== undefined);
+    },
+  });
+  seen.recorded = tail.recorded;
   await tail.pass(5_000);
   assert.deepEqual(tail.lines(), ["good"]);
   assert.match(tail.recorded.failing ?? "", /bad\.log: (EACCES|ELOOP)/);
@@ -169,8 +176,43 @@ test("an unreadable file is said once, hinders no other, and heals", async (t) =
   } else await chmod(bad, 0o600);
   await tail.pass();
   assert.deepEqual(tail.lines(), ["good", "secret"]);
+  assert.equal(whileFailing.at(-1), true, "what was stale is not judged again before the news is in");
   assert.equal(tail.recorded.failing, undefined);
   assert.equal(tail.recorded.healed, 1);
+});
+
+test("a file that opens but cannot be read hinders neither the start nor another file, and leaves no handle open", async (t) => {
+  await using dir = await temporary();
+  const bad = join(dir.path, "bad.log");
+  await writeFile(bad, "never read\n");
+  await writeFile(join(dir.path, "good.log"), "");
+  const { ino } = await stat(bad);
+  const probe = await open(bad);
+  const prototype = Object.getPrototypeOf(probe) as FileHandle;
+  await probe.close();
+  const real = prototype.read;
+  let failures = 0;
+  let opened = 0;
+  // A disk that cannot read these sectors, a network file system without its server.
+  t.mock.method(prototype, "read", async function (this: FileHandle, ...args: Parameters<FileHandle["read"]>) {
+    if ((await this.stat()).ino !== ino) return real.apply(this, args);
+    failures++;
+    opened++;
+    const close = this.close.bind(this);
+    this.close = async () => {
+      opened--;
+      await close();
+    };
+    throw Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
+  });
+  await using tail = await tailing(config(join(dir.path, "*.log"), { start_at: "end" }));
+  await appendFile(join(dir.path, "good.log"), "good\n");
+  await tail.pass(5_000);
+  assert.deepEqual(tail.lines(), ["good"]);
+  assert.match(tail.recorded.failing ?? "", /bad\.log: EIO/);
+  assert.equal(tail.recorded.caughtUp, true);
+  assert.ok(failures > 1, "it is tried again");
+  assert.equal(opened, 0);
 });
 
 test("exclude wins over include, and only regular files are read", async () => {

@@ -24,6 +24,20 @@ test("a record goes from one start to the next, and ends when nothing follows fo
   assert.equal(tail.recorded.caughtUp, true);
 });
 
+test("a file whose records never pause has caught up once all that was there at the start is handed on", async () => {
+  await using dir = await temporary();
+  const path = join(dir.path, "app.log");
+  await writeFile(path, "ERROR 1\n");
+  await using tail = await tailing(config(path, { multiline: multiline({ line_start_pattern: "^ERROR", timeout: "1s" }) }));
+  assert.equal(tail.recorded.caughtUp, false);
+  for (let i = 2; i < 5; i++) {
+    await appendFile(path, `ERROR ${i}\n`);
+    await tail.pass(400);
+  }
+  assert.equal(tail.recorded.caughtUp, true);
+  assert.equal(tail.lines().at(-1), "ERROR 3", "the last one still waits for its next line");
+});
+
 test("a record ends with the line that matches the end pattern", async () => {
   await using dir = await temporary();
   const path = join(dir.path, "app.log");
