@@ -117,7 +117,10 @@ export class Agent {
         this.#health.caughtUp(receiver);
         this.#catchUp.caughtUp(receiver);
       },
-      onFailing: (receiver, reason) => this.#health.setFailing(receiver, reason),
+      onFailing: (receiver, reason) => {
+        this.#health.setFailing(receiver, reason);
+        this.#catchUp.failing(receiver, reason !== undefined);
+      },
       onStatus: (receiver, describe) => this.#health.describe(receiver, describe),
       onCrash: (key, uses, error) => this.#crashed(key, uses, error),
     };

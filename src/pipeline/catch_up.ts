@@ -18,6 +18,7 @@ export interface CatchUpOptions {
 export class CatchUp {
   readonly #options: CatchUpOptions;
   readonly #caughtUp = new Set<string>();
+  readonly #failing = new Set<string>();
   /** Receivers that a held type waits for. */
   readonly #waiting = new Map<string, { readonly receivers: Set<string>; readonly timer: Timer }>();
   #known = new Set<string>();
@@ -43,7 +44,7 @@ export class CatchUp {
     }
     for (const [type, receivers] of feeds) {
       const waiting = this.#waiting.get(type);
-      const missing = [...receivers].filter((receiver) => !this.#caughtUp.has(receiver));
+      const missing = [...receivers].filter((receiver) => !this.#caughtUp.has(receiver) && !this.#failing.has(receiver));
       if (waiting !== undefined) {
         waiting.receivers.clear();
         for (const receiver of missing) waiting.receivers.add(receiver);
@@ -67,18 +68,33 @@ export class CatchUp {
   caughtUp(receiver: string): void {
     if (this.#caughtUp.has(receiver)) return;
     this.#caughtUp.add(receiver);
-    for (const { receivers } of this.#waiting.values()) receivers.delete(receiver);
-    this.settle();
+    this.#waitNoLonger(receiver);
+  }
+
+  /**
+   * The receiver cannot read its source, or can again. What only it feeds is stale and not judged anyway; what others feed
+   * must not wait for it. Call after that was said to who judges.
+   */
+  failing(receiver: string, failing: boolean): void {
+    if (!failing) return void this.#failing.delete(receiver);
+    this.#failing.add(receiver);
+    this.#waitNoLonger(receiver);
   }
 
   /** The receiver stops: its successor, or itself if it comes again, has to read what is there by then. */
   left(receiver: string): void {
     this.#caughtUp.delete(receiver);
+    this.#failing.delete(receiver);
   }
 
   stop(): void {
     for (const { timer } of this.#waiting.values()) timer.cancel();
     this.#waiting.clear();
+  }
+
+  #waitNoLonger(receiver: string): void {
+    for (const { receivers } of this.#waiting.values()) receivers.delete(receiver);
+    this.settle();
   }
 
   #release(type: string): void {

@@ -53,6 +53,22 @@ test("rules do not wait for a receiver longer than catch_up_timeout", async () =
   assert.deepEqual(h.sent, ["recorder: FIRING OrderStuckInPending a"]);
 });
 
+test("nobody waits for a receiver that cannot read its source; what only that feeds is still not judged", async () => {
+  await using h = await harness(orders({ track: STUCK, receivers: "feed: { behind: true }, feed/dead: { behind: true }" }));
+  const old = h.clock.now() - 60 * MINUTE;
+  await h.send("feed", { id: "a", status: "pending", at: old });
+  await h.send("feed/dead", { id: "b", status: "pending", at: old });
+  h.receiver("feed").caughtUp();
+  await h.advance(1);
+  assert.deepEqual(h.sent, []);
+  h.receiver("feed/dead").failing("no route");
+  await h.advance(1);
+  assert.deepEqual(h.sent, ["recorder: FIRING OrderStuckInPending a"]);
+  h.receiver("feed/dead").failing(undefined);
+  await h.advance(1);
+  assert.deepEqual(h.sent.slice(1), ["recorder: FIRING OrderStuckInPending b"]);
+});
+
 test("an alert of which an unacknowledged change is lost in a crash is found again", async () => {
   await using h = await harness(orders({ track: STUCK }));
   await h.send("feed", { id: "a", status: "pending" });
