@@ -133,7 +133,11 @@ export class Evaluator implements Judge {
     if (state.status !== "pending") return nextMs;
     const firesAt = state.activeAt + (rule.declaration.kind === "expr" ? rule.declaration.forMs : 0);
     if (held) return nextMs;
-    if (now < firesAt) return Math.min(nextMs, firesAt);
+    if (now < firesAt) {
+      // Shown as pending under the labels it will fire with; they are made anew when it does.
+      if (state.labels["severity"] === undefined) state.labels = this.#labels(rule, resource, now);
+      return Math.min(nextMs, firesAt);
+    }
     this.#fire(rule, resource, state, now);
     return nextMs;
   }
@@ -159,6 +163,22 @@ export class Evaluator implements Judge {
     open.details = detailsOf(rule.declaration, resource);
     this.resolve(open, "recovered", now);
     return Infinity;
+  }
+
+  #labels(rule: ActiveRule, resource: EvaluatedResource, now: number): Record<string, string> {
+    const { declaration } = rule;
+    return sorted({
+      ...this.#render(rule, declaration.labels, resource, LABEL_LENGTH_MAX, now),
+      ...this.#options.externalLabels(),
+      alertname: declaration.alert,
+      resource_type: resource.type,
+    });
+  }
+
+  #render(rule: ActiveRule, templates: ReadonlyMap<string, Template>, resource: EvaluatedResource, lengthMax: number, now: number): Record<string, string> {
+    const failed = (message: string): void => this.#options.onFailure(rule.declaration, message);
+    const scope = { self: resource };
+    return Object.fromEntries([...templates].map(([name, template]) => [name, template.render(scope, now, failed).slice(0, lengthMax)]));
   }
 
   #begin(rule: ActiveRule, resource: EvaluatedResource, activeAt: number): AlertState {
@@ -188,20 +208,9 @@ export class Evaluator implements Judge {
 
   #fire(rule: ActiveRule, resource: EvaluatedResource, state: AlertState, now: number): void {
     const { declaration } = rule;
-    const scope = { self: resource };
-    const failed = (message: string): void => this.#options.onFailure(declaration, message);
-    const render = (templates: ReadonlyMap<string, Template>, lengthMax: number, into: Record<string, string>): Record<string, string> => {
-      for (const [name, template] of templates) into[name] = template.render(scope, now, failed).slice(0, lengthMax);
-      return into;
-    };
     state.alert = declaration.alert;
-    state.labels = sorted({
-      ...render(declaration.labels, LABEL_LENGTH_MAX, {}),
-      ...this.#options.externalLabels(),
-      alertname: declaration.alert,
-      resource_type: resource.type,
-    });
-    state.annotations = render(declaration.annotations, ANNOTATION_LENGTH_MAX, {});
+    state.labels = this.#labels(rule, resource, now);
+    state.annotations = this.#render(rule, declaration.annotations, resource, ANNOTATION_LENGTH_MAX, now);
     state.value = observedValue(declaration, resource);
     state.details = detailsOf(declaration, resource);
     state.status = "firing";
