@@ -151,7 +151,7 @@ test("when the store cannot be read, only what needs it is refused", async () =>
   const { clock, served } = await orders();
   await using _ = served;
   // A move that was committed before the last commit is only in the store.
-  for (const [id, status] of [["o1", "pending"], ["o1", "paid"], ["o2", "pending"], ["o2", "paid"]]) await send(served.agent, clock, { id, status });
+  for (const [id, status] of [["o1", "pending"], ["o1", "paid"], ["o2", "pending"], ["o2", "paid"]] as const) await send(served.agent, clock, { id, status });
   served.store.read = () => Promise.reject(new StoreError("unusable", "gone: /secret/place"));
   const detail = detailOf(await served.get("/api/v1/resources/order/o1"), 503);
   assert.match(detail, /history cannot be read/);
