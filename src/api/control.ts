@@ -46,6 +46,11 @@ export function deadLetterEndpoint(agent: Agent): Endpoint {
   };
 }
 
+/** An empty directory is what was asked for; files that all were rejected are not. */
+function nothingRuns({ wanted }: Agent): boolean {
+  return wanted !== undefined && wanted.pipelines.length === 0 && wanted.rejected.length > 0;
+}
+
 /**
  * Probes. Healthy: the process serves. Ready: it takes observations and can commit them. `open` addresses do not say why
  * the agent is degraded, since reasons name files and hosts.
@@ -59,6 +64,7 @@ export function healthEndpoints(agent: Agent, open: boolean): Endpoint[] {
       answer() {
         const reasons: string[] = [];
         if (!agent.ready) reasons.push(agent.wanted === undefined ? "no configuration runs yet" : "the agent is stopping");
+        else if (nothingRuns(agent)) reasons.push("no pipeline runs and configuration files are rejected; GET /api/v1/config says why");
         if (agent.services.committer.failing) reasons.push("nothing can be committed to the store");
         if (reasons.length > 0) return problem(503, `not ready: ${reasons.join("; ")}`, { reasons });
         return json(open ? { status: "ready" } : { status: "ready", degraded: agent.degraded.map((reason) => redactText(reason)) });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -169,6 +169,23 @@ test("probes: alive while it serves, ready while it takes observations and commi
   await api.agent.stop();
   assert.match(detailOf(await ready(), 503), /the agent is stopping/);
   assert.equal((await api.ask("GET", "/-/healthy", {}, HEALTH)).status, 200);
+});
+
+test("not ready while nothing runs because files are rejected; ready once one of them is mended, and without any file", async () => {
+  const files = { "agent.yaml": ORDERS.replace("id: body.id", "id: bdy.id"), "service.yaml": `service: { api: { listen: "${API}" } }` };
+  await using api = await served({ clock: virtualClock(), files });
+  assert.match(detailOf(await api.get("/-/ready"), 503), /no pipeline runs and configuration files are rejected/);
+  assert.equal((await api.get("/-/healthy")).status, 200);
+  const file = join(api.directory, "agent.yaml");
+  await writeFile(file, ORDERS);
+  await api.reload();
+  assert.equal((await api.get("/-/ready")).status, 200);
+  await writeFile(file, "receivers: []");
+  await api.reload();
+  assert.equal((await api.get("/-/ready")).status, 200, "the last good version runs");
+  await rm(file);
+  await api.reload();
+  assert.equal((await api.get("/-/ready")).status, 200, "nothing is what was asked for");
 });
 
 test("the health address answers probes under any name, and nothing else", async () => {
