@@ -1,5 +1,5 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 
 /** Makes the names in a directory durable. A file that was synced is still lost with its name. */
 export function syncDirectory(directory: string): void {
@@ -11,11 +11,18 @@ export function syncDirectory(directory: string): void {
   }
 }
 
-/** Creates a directory that only its owner may enter, durably. One that exists stays as it is. */
+/**
+ * Creates a directory that only its owner may enter, durably. One that exists stays as it is.
+ * Level by level: `recursive` of Node.js 24 never returns where a directory that exists says ENOENT, as /proc does.
+ */
 export function createPrivateDirectory(directory: string): void {
-  const first = mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let created = directory; created.length >= first.length; created = dirname(created)) syncDirectory(dirname(created));
+  const missing: string[] = [];
+  for (let at = resolve(directory); !existsSync(at); at = dirname(at)) missing.push(at);
+  if (missing.length === 0 && !statSync(directory).isDirectory()) mkdirSync(directory); // says EEXIST
+  for (const path of missing.toReversed()) {
+    mkdirSync(path, { mode: 0o700 });
+    syncDirectory(dirname(path));
+  }
 }
 
 /**

@@ -118,6 +118,11 @@ test("a directory that cannot be one is reported as unusable", async () => {
   await assert.rejects(sqliteStore({ directory: join(directory.path, "taken") }).open(tables), StoreError);
 });
 
+test("a directory under one where none can be made is refused, not tried for ever", { timeout: 20_000 }, async () => {
+  await using store = closing(sqliteStore({ directory: "/proc/sojourn/state" }));
+  await assert.rejects(store.open(tables), (error) => error instanceof StoreError && /mkdir '\/proc\/sojourn'/.test(error.message));
+});
+
 test("a lock file that is none is named, not removed", async () => {
   await using directory = await temporaryDirectory();
   await writeFile(join(directory.path, "sojourn.lock"), "not a lock\n".repeat(100));
