@@ -3,7 +3,7 @@ import { defineReceiver } from "../src/sdk/component.ts";
 import { ConfigError, messageOf, NotAcceptedError } from "../src/sdk/errors.ts";
 import { Failure } from "../src/sdk/expression.ts";
 import { HttpError, type HttpAnswer, type HttpRequest, type Route } from "../src/sdk/listeners.ts";
-import { BATCH_OBSERVATIONS_MAX, bodyAt, bodyOf, type Batch, type Json } from "../src/sdk/observation.ts";
+import { bodyAt, bodyOf, type Batch, type Json } from "../src/sdk/observation.ts";
 import { sizeBytes } from "../src/sdk/size.ts";
 import { deliveryOf, type DeliveryOptions } from "./webhook/delivery.ts";
 import { complaints, tokenBucket } from "./webhook/limits.ts";
@@ -87,10 +87,6 @@ export const webhook = defineReceiver({
       if (delivery instanceof Failure) throw new HttpError(400, `each: ${delivery.message}`);
       const { observations, idFailure } = delivery;
       if (idFailure !== undefined) context.report(new Error(`id: ${idFailure}; taken without one`));
-      // In one call, so in one commit: what a delivery holds is remembered whole or not at all.
-      if (observations.length > BATCH_OBSERVATIONS_MAX) {
-        throw new HttpError(413, `more than ${BATCH_OBSERVATIONS_MAX} observations in one request`);
-      }
       if (observations.length > 0) await commit(observations);
       return { status: 200, body: "ok\n" };
     }

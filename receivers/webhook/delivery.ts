@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { eachOf } from "../../src/sdk/each.ts";
 import { Failure, type Expression, type Value } from "../../src/sdk/expression.ts";
-import { bodyAt, bodyOf, observation, type Attributes, type Json, type Observation } from "../../src/sdk/observation.ts";
+import { HttpError } from "../../src/sdk/listeners.ts";
+import { BATCH_OBSERVATIONS_MAX, bodyAt, bodyOf, observation, type Attributes, type Json, type Observation } from "../../src/sdk/observation.ts";
 import { standardHeader, type SignatureConfig } from "./signature.ts";
 
 const ID_CHARS_MAX = 256;
@@ -31,7 +32,8 @@ export interface Delivery {
 /**
  * The observations of a delivery's decoded values. A delivery with one id and several observations gets `id#0`, `id#1` and so
  * on: they are emitted, and remembered, in one commit, so a redelivery is taken whole or not at all.
- * A failure says that `each` gave no list.
+ * A failure says that `each` gave no list. Throws `HttpError` 413 when they are more than one commit takes: in one call, so in
+ * one commit, what a delivery holds is remembered whole or not at all.
  */
 export function deliveryOf(
   options: DeliveryOptions, values: readonly Json[], headers: Headers, path: string, now: number,
@@ -41,6 +43,10 @@ export function deliveryOf(
   for (const value of values) {
     const items = options.each === undefined ? [value] : eachOf(options.each.evaluate({ body: bodyOf(value), attributes }, now));
     if (items instanceof Failure) return items;
+    // Looked at before an observation is made, or an `id` evaluated, for each of what may be half a million.
+    if (bodies.length + items.length > BATCH_OBSERVATIONS_MAX) {
+      throw new HttpError(413, `more than ${BATCH_OBSERVATIONS_MAX} observations in one request`);
+    }
     for (const item of items) bodies.push(item);
   }
   const single = options.each === undefined && values.length === 1;

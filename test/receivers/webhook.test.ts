@@ -228,6 +228,15 @@ test("`each` gives an observation for each item in one commit; an empty list is 
   assert.equal(many.status, 413, "more than one commit can hold together");
 });
 
+test("a request with too many items is refused before anything is made of them", async () => {
+  await using hook = await hooked({ each: "body", id: "body.missing" });
+  assert.equal((await hook.post([{}])).status, 200);
+  assert.equal(hook.recorded.reports.length, 1, "an id that fails is told");
+  assert.equal((await hook.post(Array.from({ length: 10_001 }, () => ({})))).status, 413);
+  assert.equal(hook.recorded.reports.length, 1, "no id was looked for");
+  assert.equal(hook.recorded.emitted.length, 1);
+});
+
 test("the idempotency id comes from the `id` expression, for each item where there are several", async () => {
   await using hook = await hooked({ id: "body.event", each: "body.items" });
   await hook.post({ items: [{ event: "e1" }, { event: 7 }, { event: "x".repeat(300) }] });
