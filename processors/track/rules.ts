@@ -45,7 +45,7 @@ export function rulesOf(config: Config, context: ProcessorContext): RuleDeclarat
         ["severity", literal(options?.severity ?? "warning")],
         ...written("labels", options?.labels),
       ]),
-      annotations: new Map([["summary", context.template(pointer, summary, ["self"])], ...written("annotations", options?.annotations)]),
+      annotations: new Map([["summary", context.template(pointer, summary, ["self", "transition"])], ...written("annotations", options?.annotations)]),
       pointer,
     };
   }
@@ -72,7 +72,7 @@ export function rulesOf(config: Config, context: ProcessorContext): RuleDeclarat
   }
   if (Object.values(config.states ?? {}).some((state) => state.next !== undefined)) {
     const rule = base("/illegal_move", `${typeName}IllegalMove`, config.illegal_move, undefined,
-      "{{ self.type }} {{ self.id }} moved to {{ self.state }}, which is not allowed");
+      "{{ self.type }} {{ self.id }} moved from {{ transition.from }} to {{ self.state }}, which is not allowed");
     const resolveAfter = config.illegal_move?.resolve_after;
     if (rule !== undefined) rules.push({ kind: "illegal", ...rule, resolveAfterMs: resolveAfter === undefined ? ILLEGAL_RESOLVES_AFTER_MS : durationMs(resolveAfter) });
   }

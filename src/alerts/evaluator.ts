@@ -177,7 +177,9 @@ export class Evaluator implements Judge {
 
   #render(rule: ActiveRule, templates: ReadonlyMap<string, Template>, resource: EvaluatedResource, lengthMax: number, now: number): Record<string, string> {
     const failed = (message: string): void => this.#options.onFailure(rule.declaration, message);
-    const scope = { self: resource };
+    // Where it came from: what an illegal move is about.
+    const { previous, state, since } = resource;
+    const scope = { self: resource, transition: previous === "" ? undefined : { from: previous, to: state, at: since, duration: 0 } };
     return Object.fromEntries([...templates].map(([name, template]) => [name, template.render(scope, now, failed).slice(0, lengthMax)]));
   }
 

@@ -207,6 +207,7 @@ test("an illegal move is reported even where the source says that the state bega
   const created = h.clock.now() - 5 * 60 * MINUTE;
   await h.send("feed", [{ id: "o1", status: "pending", created }, { id: "o1", status: "paid" }, { id: "o1", status: "pending", created }]);
   assert.deepEqual(h.sent, ["recorder: FIRING OrderIllegalMove o1"]);
+  assert.match(h.alerts[0]!.annotations["summary"]!, /^order o1 moved from \w+ to \w+, which is not allowed$/);
   assert.equal(get(h, "o1")!.state, "pending", "the source is the truth: it is reported, and it moves");
   await h.advance(61 * MINUTE);
   assert.deepEqual(h.changes.at(-1), "RESOLVED OrderIllegalMove o1 recovered");
