@@ -2,6 +2,7 @@ import type { ServiceConfig } from "../config/model.ts";
 import type { Agent } from "../pipeline/agent.ts";
 import { canonicalAddress, parseAddress } from "../pipeline/listen_address.ts";
 import type { Clock } from "../sdk/clock.ts";
+import { ConfigError, messageOf } from "../sdk/errors.ts";
 import type { HttpHandler, Listeners, Route } from "../sdk/listeners.ts";
 import { alertEndpoints } from "./alerts.ts";
 import { json } from "./answers.ts";
@@ -24,7 +25,7 @@ export interface Api {
   /**
    * Serves on the addresses of `service`. Again with others: the new ones are open before the old ones close, which is
    * not waited for, since the request that asked for the reload may be under way there. Rejects, and leaves everything
-   * as it was, when an address cannot be bound or the API's would let other machines in.
+   * as it was, when an address cannot be bound (`ConfigError` with its pointer within `service`) or the API's would let other machines in.
    */
   open(service: ServiceConfig): Promise<void>;
   /** Settles when no request is under way. Harmless twice. */
@@ -55,12 +56,17 @@ export function createApi({ agent, listeners, clock, reload }: ApiParts): Api {
       throw new Error(`service.api.listen ${service.api.listen} would let other machines in; allowed: 127.0.0.1:port, localhost:port or [::1]:port`);
     }
     const claimed = new Map<string, Route>();
-    const claim = (address: string, path: string, handler: HttpHandler): void =>
-      void claimed.set(`${canonicalAddress(address)} ${path}`, listeners.route(address, path, "the API", handler));
-    claim(service.api.listen, "/*", serve);
+    const claim = (pointer: string, address: string, path: string, handler: HttpHandler): void => {
+      const route = listeners.route(address, path, "the API", handler);
+      const open = (): Promise<void> => route.open().catch((error: unknown) => {
+        throw new ConfigError(pointer, messageOf(error), { cause: error });
+      });
+      claimed.set(`${canonicalAddress(address)} ${path}`, { open, close: () => route.close() });
+    };
+    claim("/api/listen", service.api.listen, "/*", serve);
     const health = service.health.listen;
     if (health !== undefined && canonicalAddress(health) !== canonicalAddress(service.api.listen)) {
-      for (const path of ["/-/healthy", "/-/ready"]) claim(health, path, serveHealth);
+      for (const path of ["/-/healthy", "/-/ready"]) claim("/health/listen", health, path, serveHealth);
     }
     return claimed;
   }

@@ -1,6 +1,6 @@
 import type { ConfigLoader, Loaded } from "../config/load.ts";
 import type { Wanted } from "../config/model.ts";
-import { messageOf } from "../sdk/errors.ts";
+import { ConfigError, messageOf } from "../sdk/errors.ts";
 import type { Logger } from "../sdk/log.ts";
 import type { Agent } from "../pipeline/agent.ts";
 import { PlanError, problemText } from "../pipeline/problems.ts";
@@ -19,7 +19,7 @@ export interface ReloaderParts {
   readonly loader: ConfigLoader;
   readonly agent: Agent;
   readonly log: Logger;
-  /** Another configuration runs now. */
+  /** Another configuration runs now. Rejects (`ConfigError`, of `service`) when the API cannot follow it. */
   readonly onApplied: (wanted: Wanted) => Promise<void>;
 }
 
@@ -70,10 +70,15 @@ export class Reloader {
   async #run(first: Loaded, starting: boolean): Promise<ReloadOutcome> {
     const { loader, agent, log, onApplied } = this.#parts;
     let loaded = first;
+    const ailing = this.#told.size > 0;
     for (let attempt = 1; ; attempt++) {
       this.#tell(loaded);
       try {
         await (starting && agent.wanted === undefined ? agent.start(loaded.wanted) : agent.reload(loaded.wanted));
+        await onApplied(loaded.wanted).catch((error: unknown) => {
+          // An agent that nobody can ask must not start; one that runs stays where it can be asked.
+          throw starting ? error : atService(loaded.wanted, error);
+        });
         break;
       } catch (error) {
         // A file whose components cannot be created or started is rejected like one that is not valid.
@@ -82,7 +87,7 @@ export class Reloader {
         loaded = await loader.load();
       }
     }
-    await onApplied(loaded.wanted);
+    if (ailing && this.#told.size === 0) log.info({}, "the configuration has no problems any more");
     const { components, pipelines, hash } = loaded.wanted;
     // A file that was broken, or mended as it was, changes nothing of what runs.
     if (hash !== this.#hash) log.info({ hash: hash.slice(0, 12), pipelines: pipelines.length, components: components.length }, starting ? "configuration runs" : "configuration reloaded");
@@ -101,7 +106,12 @@ export class Reloader {
       }
     }
     for (const text of warnings.map(problemText)) if (!this.#told.has(text)) log.warn({}, text);
-    if (this.#told.size > 0 && now.size === 0) log.info({}, "the configuration has no problems any more");
     this.#told = now;
   }
+}
+
+/** The problem of an address of `service`, where it is written: its file is then rejected like one that cannot start. */
+function atService({ locateService }: Wanted, error: unknown): unknown {
+  if (!(error instanceof ConfigError) || locateService === undefined) return error;
+  return new PlanError([{ ...locateService(error.pointer), message: error.message }], { cause: error });
 }

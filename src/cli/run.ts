@@ -68,6 +68,8 @@ export async function run({ sources, set, dryRun, definitions, output }: RunOpti
     onChange: () => void reloader.reload(),
     onError: (error) => log.warn({}, `watching the configuration failed, it is checked every 15 s: ${messageOf(error)}`),
   });
+  // What changed after it was loaded and before it was watched would wait for the slow check.
+  void watch.ready.then(() => reloader.reload());
   const onHangup = (): void => void reloader.reload({ asked: true });
   process.on("SIGHUP", onHangup);
   const { listen } = agent.wanted!.service.api;

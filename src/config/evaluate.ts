@@ -40,6 +40,7 @@ export interface Evaluation {
   readonly pipelines: ReadonlyMap<string, Wired>;
   readonly service: ServiceConfig | undefined;
   readonly serviceRedacted: Json;
+  readonly serviceTree: Tree;
   readonly tests: readonly TestCase[];
   readonly issues: readonly Issue[];
   readonly warnings: readonly Problem[];
@@ -128,7 +129,8 @@ export function evaluate(evaluator: Evaluator, tree: Mapping, running: Running, 
     const expansion = expandMonitor(name, entry.place, entry.value, definitions, issues);
     if (expansion !== undefined) wire(wiredMonitor(expansion));
   }
-  const about = serviceConfig(validator, service ?? mappingAt([], tree));
+  const serviceTree = service ?? mappingAt([], tree);
+  const about = serviceConfig(validator, serviceTree);
   issues.addAll(about.problems);
 
   const used = new Set<string>();
@@ -148,7 +150,7 @@ export function evaluate(evaluator: Evaluator, tree: Mapping, running: Running, 
     .filter(([key, made]) => !used.has(key) && made.validated.problems.length === 0)
     .map(([, made]) => ({ place: made.place, path: made.path, message: `${made.kind} ${made.id} is in no pipeline, so it does not run` }));
   for (const key of components.keys()) if (!used.has(key)) components.delete(key);
-  return { components, pipelines, service: about.service, serviceRedacted: about.redacted, tests, issues: issues.list, warnings };
+  return { components, pipelines, service: about.service, serviceRedacted: about.redacted, serviceTree, tests, issues: issues.list, warnings };
 }
 
 /** Of two, the one that is running; by what it says, wherever it is written by now. */

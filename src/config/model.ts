@@ -84,6 +84,8 @@ export interface Wanted {
   readonly service: ServiceConfig;
   /** `service` as it may be shown. */
   readonly serviceRedacted?: Readonly<Record<string, Json>>;
+  /** Where a JSON pointer within `service` is written. */
+  readonly locateService?: (pointer: string) => { readonly place: Place; readonly path: string };
   readonly tests: readonly TestCase[];
   readonly rejected: readonly RejectedFile[];
   /** sha256 of the effective configuration, redacted, in hex: the same on every replica with the same files. */

@@ -48,6 +48,7 @@ export function wantedOf(evaluation: Evaluation, service: ServiceConfig, rejecte
     pipelines,
     service,
     serviceRedacted: evaluation.serviceRedacted as JsonObject,
+    locateService: (pointer) => locate(evaluation.serviceTree, pointer),
     tests: evaluation.tests,
     rejected,
     hash: sha256(canonical(shown)),

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { folderWith, start } from "../cli/spawn.ts";
@@ -94,4 +96,35 @@ ${monitor("order", port!, "/orders")}`);
 
   agent.child.kill("SIGTERM");
   assert.equal((await agent.ended).code, 0, agent.err);
+});
+
+test("an address of the API that is taken rejects its file at its place; the API stays where it was, and says so", async () => {
+  await using folder = await folderWith({});
+  const file = join(folder.path, "service.yaml");
+  const service = (listen: string): string => `service:
+  api: { listen: "${listen}" }
+  storage: { directory: "${join(folder.path, "state")}" }
+`;
+  await writeFile(file, service("127.0.0.1:0"));
+  await using agent = start(["run", "--config", folder.path]);
+  const [, api] = await agent.saying(/"api":"(http:\/\/127\.0\.0\.1:\d+)".*"ready"/);
+  const other = createServer();
+  await new Promise<void>((resolve) => void other.listen(0, "127.0.0.1", resolve));
+  try {
+    const taken = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    await writeFile(file, service(taken));
+    await agent.saying(/service\.yaml:2:18 service\.api\.listen: .* is taken by another process.*its last good version keeps running/);
+    const reload = await fetch(`${api}/-/reload`, { method: "POST" });
+    assert.equal(reload.status, 422);
+    assert.match(await reload.text(), /service\.yaml:2:18 service\.api\.listen/);
+    const { last_reload, rejected } = (await (await fetch(`${api}/api/v1/config`)).json()) as ConfigAnswer;
+    assert.deepEqual([last_reload.result, rejected.length], ["failure", 1]);
+    assert.ok(!agent.err.includes("no problems any more"), "nothing was mended");
+    other.close();
+    await once(other, "close");
+    assert.equal((await fetch(`${api}/-/reload`, { method: "POST" })).status, 200, "asked again, it is tried again");
+    assert.equal((await fetch(`http://${taken}/-/healthy`)).status, 200);
+  } finally {
+    other.close();
+  }
 });
