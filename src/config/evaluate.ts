@@ -141,7 +141,7 @@ export function evaluate(evaluator: Evaluator, tree: Mapping, running: Running, 
         const lent = running.components.get(key);
         if (!components.has(key) && lent !== undefined && frozen.has(pipeline.place.file)) components.set(key, lent);
         used.add(key);
-        if (!components.has(key)) issues.add(use, () => describeMissing(definitions, components, kind, use.id), key);
+        if (!components.has(key) && use.inline === undefined) issues.add(use, () => describeMissing(definitions, components, kind, use.id), key);
       }
     }
   }

@@ -13,7 +13,7 @@ export function shapeProblems(tree: Tree): { readonly tree: Mapping | undefined;
     return { tree: undefined, problems: [{ place: tree.place, path: "", message: `must be a map; allowed: ${KEYS.join(", ")}` }] };
   }
   const mapped = (value: Tree, place: Problem["place"]): void => {
-    if (value.kind !== "map" && !isNull(value)) issues.add({ place, path: value.path }, "must be a map");
+    if (value.kind !== "map" && !isNull(value)) issues.add({ place, path: value.path }, `must be a map, not a ${value.kind === "list" ? "list" : "text"}`);
   };
   for (const [key, { place, value }] of tree.entries) {
     if (!KEYS.includes(key)) issues.add({ place, path: value.path }, () => `is not known here; ${topHelp(key)}`);

@@ -35,9 +35,19 @@ function kindOf(value: unknown): string {
   return typeof value === "object" ? "a map" : "a text";
 }
 
+const YES_NO = /^(?:on|off|yes|no)$/i;
+
+/** YAML 1.1 had more words for true and false; a text in quotes is a text. */
+function unquoting(types: readonly string[], value: unknown): string {
+  if (typeof value !== "string") return "";
+  if (types.includes("boolean") && YES_NO.test(value)) return `; write ${/^(?:on|yes)$/i.test(value) ? "true" : "false"}`;
+  const bare = (types.includes("boolean") && /^(?:true|false)$/.test(value)) || (/^\d+$/.test(value) && types.some((type) => type === "integer" || type === "number"));
+  return bare ? "; leave out its quotes" : "";
+}
+
 /** What the schema says that the value is for, as a parting help. */
 function wanted(types: readonly string[], value: unknown): string {
-  const help = types.includes("string") && (typeof value === "number" || typeof value === "boolean") ? "; put it in quotes" : "";
+  const help = types.includes("string") && (typeof value === "number" || typeof value === "boolean") ? "; put it in quotes" : unquoting(types, value);
   return `must be ${either(types.map(kind))}, not ${kindOf(value)}${help}`;
 }
 

@@ -39,6 +39,8 @@ const MESSAGES: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: "this is not expected here; is a quote or a comma missing before it?",
 };
 
+const UNQUOTED_VARIABLE = "inside brackets, ${…} needs quotes: \"${env:NAME}\"";
+
 /** Decodes and parses one file in bounded time and memory. Never throws for what the file holds. */
 export function parseYaml(bytes: Uint8Array, file: string): Parsed {
   const text = decode(bytes, file);
@@ -72,7 +74,10 @@ export function parseText(source: string, file: string): Parsed {
       const place = placeAt(error.pos[0]);
       // One mistake tends to be found several times over: the first one of a line is the one to read.
       if (problems.some((known) => known.place.line === place.line)) continue;
-      problems.push({ place, path: "", message: MESSAGES[error.code] ?? "this cannot be read as YAML" });
+      const message = source[error.pos[0]] === "{" && source[error.pos[0] - 1] === "$" ? UNQUOTED_VARIABLE : MESSAGES[error.code];
+      problems.push({ place, path: "", message: message ?? "this cannot be read as YAML" });
+      // Brackets that went wrong make every line after them unexpected.
+      if (error.code === "UNEXPECTED_TOKEN") break;
       if (problems.length === PROBLEMS_MAX) break;
     }
     return { problems };

@@ -101,7 +101,7 @@ export function yamlTree(
 
   function keyText(node: ParsedNode | null, at: Place, path: string): string | undefined {
     if (!isScalar(node) || node.value === null) {
-      wrong(at, path, isScalar(node) || node === null ? "a key is missing here" : "a key must be a text, not a map, list or alias");
+      wrong(at, path, isScalar(node) || node === null ? "a key is missing here" : "a key must be a text, not a map, list or alias; a text that begins with { needs quotes");
       return undefined;
     }
     // `200:` or `true:` is taken as it is written.

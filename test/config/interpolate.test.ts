@@ -28,7 +28,7 @@ test("what a variable holds is never interpolated or parsed itself", async () =>
 test("a value becomes a number or boolean only where the schema asks for one", async () => {
   const config = await configOf('{ url: "${N}", retries: "${N}", verbose: "${T}", method: "${M:-POST}", headers: { a: "${T}", b: "${N}" } }', { N: "7", T: "true" });
   assert.deepEqual([config["url"], config["retries"], config["verbose"], config["method"], config["headers"]], ["7", 7, true, "POST", { a: "true", b: "7" }]);
-  assert.deepEqual(await problemsOf(wrap('{ url: x, retries: "7" }')), ["a.yaml:2:35 receivers.http_poll/a.retries: must be a whole number, not a text"]);
+  assert.deepEqual(await problemsOf(wrap('{ url: x, retries: "7" }')), ["a.yaml:2:35 receivers.http_poll/a.retries: must be a whole number, not a text; leave out its quotes"]);
   assert.deepEqual(await problemsOf(wrap('{ url: x, retries: "${N}" }'), { N: "seven" }), ["a.yaml:2:35 receivers.http_poll/a.retries: must be a whole number, not a text"]);
 });
 

@@ -25,7 +25,7 @@ service:
       `a.yaml:4:5 receivers.http_poll/orders.intervall: is not known here; did you mean interval? (allowed: ${POLL_KEYS})`,
       "a.yaml:5:14 receivers.http_poll/orders.retries: 20 is too large; allowed: at most 10",
       "a.yaml:6:13 receivers.http_poll/orders.method: get is not known here; did you mean GET? (allowed: GET, POST)",
-      "a.yaml:7:14 receivers.http_poll/orders.verbose: must be true or false, not a text",
+      "a.yaml:7:14 receivers.http_poll/orders.verbose: must be true or false, not a text; write true",
       'a.yaml:8:20 receivers.http_poll/orders.max_body_size: "big" is not a size; allowed: a number with a unit, such as 500kB, 1MiB or 2GiB',
       "a.yaml:9:3 receivers.http_pol: there is no receiver of type http_pol; did you mean http_poll? (allowed: http_poll, webhook)",
       "a.yaml:11:25 exporters.slack.webhook_url: must be a text, not a number; put it in quotes",
@@ -104,12 +104,25 @@ test("the service is checked as a whole; the API stays on this machine", async (
   for (const closed of ["127.0.0.1:0", "localhost:9465", "[::1]:9465"]) assert.deepEqual(await problemsOf(`service: { api: { listen: "${closed}" }, health: { listen: ":8080" } }\n`), []);
 });
 
+test("unquoted braces are told once, with what to write", async () => {
+  assert.deepEqual(await problemsOf("exporters:\n  slack: { webhook_url: ${env:URL} }\nservice:\n  log: {}\n"), [
+    'a.yaml:2:26 : inside brackets, ${…} needs quotes: "${env:NAME}"',
+  ]);
+  assert.match((await problemsOf("service:\n  external_labels:\n    a: {{ self.id }}\n")).join(), /^a\.yaml:3:\d+ \S+: a key must be a text.*; a text that begins with \{ needs quotes$/);
+});
+
+test("an inline component of no known type is one problem", async () => {
+  const found = await problemsOf("service:\n  pipelines:\n    a: { receivers: [{ http_pol: { url: x } }] }\n");
+  assert.equal(found.length, 1, found.join("\n"));
+  assert.match(found[0]!, /there is no receiver of type http_pol; did you mean http_poll\?/);
+});
+
 test("top-level mistakes", async () => {
   const top = "version, receivers, processors, exporters, monitors, service, tests";
   assert.deepEqual(await problemsOf("version: 2\nreciever: {}\nexporters: []\npipelines: {}\ntests: {}\n"), [
     "a.yaml:1:10 version: must be 1",
     `a.yaml:2:1 reciever: is not known here; did you mean receivers? (allowed: ${top})`,
-    "a.yaml:3:1 exporters: must be a map",
+    "a.yaml:3:1 exporters: must be a map, not a list",
     "a.yaml:4:1 pipelines: is not known here; pipelines belong under service",
     "a.yaml:5:1 tests: must be a list",
   ]);

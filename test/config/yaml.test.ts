@@ -100,7 +100,7 @@ test("the key __proto__ is refused everywhere", () => {
 });
 
 test("a key that is no text is refused, one that looks like a number is text", () => {
-  assert.deepEqual(said("? [a]\n: 1\n"), ["a.yaml:1:3 : a key must be a text, not a map, list or alias"]);
+  assert.deepEqual(said("? [a]\n: 1\n"), ["a.yaml:1:3 : a key must be a text, not a map, list or alias; a text that begins with { needs quotes"]);
   assert.deepEqual(json("200: a\ntrue: b\n0x10: c\n"), { "200": "a", true: "b", "0x10": "c" });
 });
 
