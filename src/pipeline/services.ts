@@ -54,7 +54,7 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
   const reporters = new Map<string, Reporter>();
   const reporter = (key: string, id: string, componentLog = logs.of(key)): Reporter => {
     let made = reporters.get(key);
-    if (made === undefined) reporters.set(key, (made = new Reporter(componentLog, instruments.errors(id))));
+    if (made === undefined) reporters.set(key, (made = new Reporter(componentLog, instruments.errors(id), clock)));
     return made;
   };
   const ms = memoized(durationMs);
