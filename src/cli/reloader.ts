@@ -29,7 +29,8 @@ export class Reloader {
   #turn: Promise<ReloadOutcome> = Promise.resolve({ result: "unchanged", problems: [] });
   #waiting: Promise<ReloadOutcome> | undefined;
   #told = new Set<string>();
-  #hash: string | undefined;
+  /** What runs, with its secrets: to compare, never to be shown. */
+  #runs: string | undefined;
 
   constructor(parts: ReloaderParts) {
     this.#parts = parts;
@@ -89,9 +90,10 @@ export class Reloader {
     }
     if (ailing && this.#told.size === 0) log.info({}, "the configuration has no problems any more");
     const { components, pipelines, hash } = loaded.wanted;
-    // A file that was broken, or mended as it was, changes nothing of what runs.
-    if (hash !== this.#hash) log.info({ hash: hash.slice(0, 12), pipelines: pipelines.length, components: components.length }, starting ? "configuration runs" : "configuration reloaded");
-    this.#hash = hash;
+    // A file that was broken, or mended as it was, changes nothing of what runs; a secret that was renewed does, unseen in the hash.
+    const runs = JSON.stringify([hash, components.map(({ fingerprint }) => fingerprint)]);
+    if (runs !== this.#runs) log.info({ hash: hash.slice(0, 12), pipelines: pipelines.length, components: components.length }, starting ? "configuration runs" : "configuration reloaded");
+    this.#runs = runs;
     return { result: loaded.problems.length > 0 ? "rejected" : "success", problems: loaded.problems.map(problemText) };
   }
 

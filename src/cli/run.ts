@@ -30,6 +30,10 @@ export interface RunOptions {
 /** `sojourn run`: until SIGTERM or SIGINT. Resolves with the exit code. */
 export async function run({ sources, set, dryRun, definitions, output }: RunOptions): Promise<number> {
   const clock = realClock;
+  // From the first moment on: without a handler SIGHUP would end us.
+  const hangup = { run(): void {} };
+  const onHangup = (): void => hangup.run();
+  process.on("SIGHUP", onHangup);
   const used = dryRun ? printingInstead(definitions) : definitions;
   const loader = new ConfigLoader({ sources, set, env: process.env, definitions: used });
   const loaded = await loader.load();
@@ -48,10 +52,14 @@ export async function run({ sources, set, dryRun, definitions, output }: RunOpti
     log,
     async onApplied({ service: next }) {
       log.setLevel(next.log.level);
+      if (storageDirectory(next) !== storageDirectory(service)) {
+        log.warn({}, `service.storage.directory is ${storageDirectory(next)} from the next start on; until then it is ${storageDirectory(service)}`);
+      }
       await api.open(next);
     },
   });
   const stopped = untilStopped();
+  hangup.run = () => void reloader.reload({ asked: true });
   try {
     await reloader.start(loaded);
   } catch (error) {
@@ -70,8 +78,6 @@ export async function run({ sources, set, dryRun, definitions, output }: RunOpti
   });
   // What changed after it was loaded and before it was watched would wait for the slow check.
   void watch.ready.then(() => reloader.reload());
-  const onHangup = (): void => void reloader.reload({ asked: true });
-  process.on("SIGHUP", onHangup);
   const { listen } = agent.wanted!.service.api;
   log.info({ version, api: `http://${listen.replace(/:0$/, `:${listeners.port(listen)}`)}`, ...(dryRun ? { dry_run: true } : {}) }, "ready");
 

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { otlp } from "../../exporters/otlp.ts";
-import { requestsOf } from "../../exporters/otlp/requests.ts";
 import { createProducer } from "../../src/metrics/producer.ts";
 import { createMetrics, type MetricStore } from "../../src/metrics/store.ts";
 import { realClock } from "../../src/sdk/clock.ts";
@@ -295,17 +294,4 @@ test("values that JSON cannot carry are left out there, and there only", async (
     const odd = collector.received.at(-1)!.content.metrics.find(({ name }) => name === "odd");
     assert.deepEqual(odd?.points.map(({ value }) => value), values);
   }
-});
-
-test("requests are bounded: many points become several, each point in one of them", async () => {
-  const metrics = createMetrics();
-  for (const [name, n] of [["a_total", 7], ["b_total", 1], ["c_total", 12]] as const) {
-    const family = metrics.counter({ name, help: "", labels: ["i"] });
-    for (let i = 0; i < n; i++) family.series(`${i}`).add(1);
-  }
-  const { resourceMetrics } = await createProducer(metrics, { version: "1" }).collect();
-  const requests = [...requestsOf(resourceMetrics, 5)].map(({ scopeMetrics: [one] }) => one!.metrics);
-  assert.deepEqual(requests.map((list) => list.map(({ dataPoints }) => dataPoints.length)), [[5], [2, 1, 2], [5], [5]]);
-  const seen = requests.flat().flatMap(({ descriptor, dataPoints }) => dataPoints.map(({ attributes }) => `${descriptor.name} ${String(attributes["i"])}`));
-  assert.equal(new Set(seen).size, 20);
 });
