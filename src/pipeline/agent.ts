@@ -256,6 +256,8 @@ export class Agent {
     const { config: { id }, key } = instance;
     const reporter = this.services.reporter(key, id);
     return new ExportQueue({
+      exporter: id,
+      stored: this.services.queueStore,
       clock,
       onSent: (count) => instruments.observationsSent(id).add(count),
       onDropped: (count, reason) => instruments.observationsDropped(id, reason).add(count),

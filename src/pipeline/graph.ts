@@ -5,7 +5,8 @@ import { collect, type Declared, type PipelineParts } from "./declarations.ts";
 import type { Instance } from "./instance.ts";
 import { instanceKey } from "./plan.ts";
 import { PlanError, problemAt } from "./problems.ts";
-import { keptCopy, type ExportQueue } from "./queue.ts";
+import type { ExportQueue } from "./queue.ts";
+import { keptCopy } from "./queue_store.ts";
 
 /** Takes an observation through the rest of its pipeline. */
 export type Flow = (observation: Observation) => void;

@@ -1,10 +1,10 @@
 import { backoffMs } from "../sdk/backoff.ts";
 import { deadline, type Clock } from "../sdk/clock.ts";
 import { PermanentError, RetryLaterError } from "../sdk/errors.ts";
-import type { Batch, Json, Observation } from "../sdk/observation.ts";
-import type { EvaluatedResource } from "../sdk/resource.ts";
+import type { Batch, Observation } from "../sdk/observation.ts";
 import { withSignal } from "../sdk/signal.ts";
 import type { Persistent, Store, TableChange } from "../sdk/store.ts";
+import type { Queued, QueueStore } from "./queue_store.ts";
 
 const SEND_BATCH_MAX = 1_000;
 const ATTEMPT_TIMEOUT_MS = 15_000;
@@ -16,12 +16,17 @@ const GIVE_UP_AFTER_MS = 10 * 60_000;
 export interface QueueLimits {
   readonly queue_size: number;
   readonly on_full: "drop" | "block";
+  /** What waits is kept in the store, too. */
+  readonly storage: boolean;
 }
 
 /** Who takes what leaves the queue. */
 export type Export = (batch: Batch, signal: AbortSignal) => Promise<void>;
 
 export interface QueueOptions {
+  /** Id of the exporter. */
+  readonly exporter: string;
+  readonly stored: QueueStore;
   readonly clock: Clock;
   readonly onSent: (count: number) => void;
   readonly onDropped: (count: number, reason: "queue_full" | "failed" | "stopped") => void;
@@ -37,9 +42,9 @@ export interface QueueOptions {
 export class ExportQueue implements Persistent {
   readonly tables = [];
   readonly #options: QueueOptions;
-  #fresh: Observation[] = [];
-  #draining: Observation[] = [];
-  #waiting: Observation[] = [];
+  #fresh: Queued[] = [];
+  #draining: Queued[] = [];
+  #waiting: Queued[] = [];
   #sending = 0;
   #running: Promise<void> | undefined;
   #room: (() => void)[] = [];
@@ -52,6 +57,7 @@ export class ExportQueue implements Persistent {
   constructor(options: QueueOptions, limits: QueueLimits) {
     this.#options = options;
     this.#limits = limits;
+    this.#waiting = [...options.stored.take(options.exporter)];
     this.#abort.signal.addEventListener("abort", () => this.#connected.resolve(), { once: true });
   }
 
@@ -66,6 +72,7 @@ export class ExportQueue implements Persistent {
     this.#target = target;
     if (target === undefined) this.#connected = Promise.withResolvers<void>();
     else this.#connected.resolve();
+    if (target !== undefined && this.#waiting.length > 0) this.#running ??= this.#run();
     if (this.#abort.signal.aborted) this.#connected.resolve();
   }
 
@@ -82,7 +89,8 @@ export class ExportQueue implements Persistent {
   add(observation: Observation): void {
     if (this.#stopped) return this.#options.onDropped(1, "stopped");
     if (this.#limits.on_full === "drop" && this.size >= this.#limits.queue_size) return this.#options.onDropped(1, "queue_full");
-    this.#fresh.push(observation);
+    const { exporter, stored } = this.#options;
+    this.#fresh.push({ observation, number: this.#limits.storage ? stored.add(exporter, observation) : undefined });
   }
 
   /** Resolves when there is room again. */
@@ -103,8 +111,11 @@ export class ExportQueue implements Persistent {
     if (this.#waiting.length > 0) this.#running ??= this.#run();
   }
 
-  /** Sends what waits, at most until `flushMs` have passed; the rest is dropped and counted. */
-  async stop(flushMs: number): Promise<void> {
+  /**
+   * Sends what waits, at most until `flushMs` have passed; the rest is dropped and counted, unless it is in the store.
+   * `discard`: the exporter is gone for good, and so is what waited for it.
+   */
+  async stop(flushMs: number, discard = false): Promise<void> {
     if (this.#running !== undefined) {
       const limit = this.#options.clock.at(this.#options.clock.now() + flushMs, () => this.#abort.abort(new Error("stopping")));
       await this.#running;
@@ -112,7 +123,10 @@ export class ExportQueue implements Persistent {
     }
     this.#stopped = true;
     this.#abort.abort(new Error("stopping"));
-    if (this.size > 0) this.#options.onDropped(this.size, "stopped");
+    const left = [...this.#waiting, ...this.#draining, ...this.#fresh];
+    if (discard) this.#options.stored.remove(left);
+    const dropped = left.filter(({ number }) => discard || number === undefined).length;
+    if (dropped > 0) this.#options.onDropped(dropped, "stopped");
     this.#waiting = [];
     this.#draining = [];
     this.#fresh = [];
@@ -124,10 +138,15 @@ export class ExportQueue implements Persistent {
       const batch = this.#waiting.slice(0, SEND_BATCH_MAX);
       this.#waiting = this.#waiting.slice(batch.length);
       this.#sending = batch.length;
-      const sent = await this.#send(batch);
+      const sent = await this.#send(batch.map(({ observation }) => observation));
       this.#sending = 0;
+      if (!sent && this.#abort.signal.aborted) {
+        this.#waiting = [...batch, ...this.#waiting];
+        break;
+      }
+      this.#options.stored.remove(batch);
       if (sent) this.#options.onSent(batch.length);
-      else this.#options.onDropped(batch.length, this.#abort.signal.aborted ? "stopped" : "failed");
+      else this.#options.onDropped(batch.length, "failed");
       this.#freed();
     }
     this.#running = undefined;
@@ -164,13 +183,4 @@ export class ExportQueue implements Persistent {
     if (this.blocked) return;
     for (const resolve of this.#room.splice(0)) resolve();
   }
-}
-
-/** A copy whose `self` is no live view: it may be kept. */
-export function keptCopy(observation: Observation): Observation {
-  const self = observation.self as EvaluatedResource | undefined;
-  if (self === undefined) return observation;
-  const { type, id, state, since, first_seen, last_seen, incarnation, attributes } = self;
-  const attribute = (name: string): Json | undefined => attributes[name];
-  return { ...observation, self: { type, id, state, since, first_seen, last_seen, incarnation, attribute } };
 }

@@ -188,14 +188,14 @@ export class Runner {
     for (const [id, queue] of queues) {
       if (this.#graph.instances.get(`exporter:${id}`)?.component.export !== undefined) continue;
       queues.delete(id);
-      await queue.stop(0);
+      await queue.stop(0, true);
     }
   }
 }
 
 export function limitsOf({ config }: Instance): QueueLimits {
-  const { queue_size = 10_000, on_full = "drop" } = (config.config["sending_queue"] ?? {}) as Partial<QueueLimits>;
-  return { queue_size, on_full };
+  const { queue_size = 10_000, on_full = "drop", storage = false } = (config.config["sending_queue"] ?? {}) as Partial<QueueLimits>;
+  return { queue_size, on_full, storage };
 }
 
 function fingerprintsOf(running: ReadonlyMap<string, Instance>, wanted: Wanted): Map<string, string> {

@@ -16,6 +16,7 @@ import type { Instruments } from "./instruments.ts";
 import { instanceKey } from "./plan.ts";
 import { Positions } from "./positions.ts";
 import type { ExportQueue } from "./queue.ts";
+import { QueueStore } from "./queue_store.ts";
 import { Reporter } from "./reporter.ts";
 import { Seen } from "./seen.ts";
 
@@ -44,6 +45,7 @@ export interface Services {
   readonly committer: Committer;
   /** By exporter id. */
   readonly queues: Map<string, ExportQueue>;
+  readonly queueStore: QueueStore;
   /** Reporters of components, by key; they outlive instances so that a repeated error is one line. */
   reporter(key: string, id: string): Reporter;
   restore(): Promise<void>;
@@ -101,6 +103,7 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
   });
   resources.setJudge(alerts);
 
+  const queueStore = new QueueStore(later);
   // Queues come and go with the configuration.
   const queueParts: Persistent = {
     tables: [],
@@ -108,7 +111,7 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
     drain: (changes: TableChange[]) => queues.forEach((queue) => queue.drain(changes)),
     committed: () => queues.forEach((queue) => queue.committed()),
   };
-  const parts: Persistent[] = [resources, alerts, outbox, positions, seen, deadLetters, metrics, queueParts];
+  const parts: Persistent[] = [resources, alerts, outbox, positions, seen, deadLetters, metrics, queueStore, queueParts];
   const storeReporter = reporter("store", "store");
   const committer = new Committer({
     clock,
@@ -123,7 +126,7 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
   });
 
   return {
-    resources, alerts, outbox, positions, seen, deadLetters, committer, queues, reporter,
+    resources, alerts, outbox, positions, seen, deadLetters, committer, queues, queueStore, reporter,
     async restore() {
       await store.open(parts.flatMap(({ tables }) => [...tables]));
       for (const part of parts) await part.restore(store);

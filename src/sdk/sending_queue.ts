@@ -6,5 +6,6 @@ export const sendingQueueSchema = {
   properties: {
     queue_size: { type: "integer", minimum: 1, maximum: 1_000_000, default: 10_000, description: "Observations that may wait." },
     on_full: { enum: ["drop", "block"], default: "drop", description: "drop: the newest is dropped, and counted. block: receivers wait." },
+    storage: { type: "boolean", default: false, description: "Keep what waits in the store: it survives a crash, and may then be sent twice." },
   },
 } as const;
