@@ -150,15 +150,17 @@ function compareIncidents(pagerduty: FakePagerDuty, truths: readonly Truth[]): v
 function compareSlack(slack: FakeSlack, truths: readonly Truth[], kills: number): number {
   let repeats = 0;
   const fired = new Map<string, number>();
+  const ended = new Map<string, number>();
   for (const { text } of slack.posts) {
     const [, id] = /\b([LW]-\d+)\b/.exec(text) ?? [];
     assert.ok(id !== undefined, `a message about no order: ${text}`);
-    if (!/resolved/i.test(text)) fired.set(id, (fired.get(id) ?? 0) + 1);
+    const told = /resolved/i.test(text) ? ended : fired;
+    told.set(id, (told.get(id) ?? 0) + 1);
   }
   for (const truth of truths) {
     for (const order of truth.orders.values()) {
       const told = fired.get(order.id) ?? 0;
-      repeats += Math.max(0, told - order.failures);
+      repeats += Math.max(0, told - order.failures) + Math.max(0, (ended.get(order.id) ?? 0) - order.failures);
       if (order.state === "failed") assert.ok(told >= 1, `nobody was told on Slack that ${order.id} failed`);
     }
   }
