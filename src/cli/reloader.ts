@@ -1,3 +1,4 @@
+import type { ReloadOutcome } from "../api/control.ts";
 import type { ConfigLoader, Loaded } from "../config/load.ts";
 import type { Wanted } from "../config/model.ts";
 import { ConfigError, messageOf } from "../sdk/errors.ts";
@@ -7,13 +8,6 @@ import { PlanError, problemText } from "../pipeline/problems.ts";
 
 /** Each turn takes at least one more file back to its last good version, so this many are enough for any directory. */
 const ATTEMPTS_MAX = 100;
-
-/** What a reload came to. */
-export interface ReloadOutcome {
-  readonly result: "success" | "unchanged" | "rejected" | "failure";
-  /** `file:line:column path: what is wrong; what is allowed`, of every rejected file. */
-  readonly problems: readonly string[];
-}
 
 export interface ReloaderParts {
   readonly loader: ConfigLoader;

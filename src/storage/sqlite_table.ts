@@ -4,8 +4,6 @@ import type { Rows } from "./sqlite_protocol.ts";
 
 /** One statement for several rows: a quarter less time than row by row; more rows gain nothing. */
 const ROWS_PER_PUT = 8;
-/** Fewer rows are not worth sorting. */
-const SORTED_ROWS_MIN = 1_000;
 /** What one answer to `load` holds at most: both, so that neither many rows nor long text make it large. */
 const LOAD_ROWS_MAX = 4_000;
 const LOAD_TEXT_MAX = 4 * 2 ** 20;
@@ -91,7 +89,6 @@ export function sqliteTable(database: DatabaseSync, declared: Table): SqliteTabl
   const names = columns.map(([column]) => quoted(column));
   const all = names.join(", ");
   const keys = names.slice(0, keyColumns);
-  const ordered = keyColumns > 1 && columns.slice(0, keyColumns).every(([, type]) => type === "integer");
   const prepared = new Map<string, StatementSync>();
 
   function statement(sql: string): StatementSync {
@@ -111,32 +108,12 @@ export function sqliteTable(database: DatabaseSync, declared: Table): SqliteTabl
     return start;
   }
 
-  /**
-   * The rows in the order of their key, where the table is kept in that order: a commit then walks its pages once, a third
-   * cheaper than jumping about. For a row id the same gained nothing.
-   */
-  function inKeyOrder(cells: readonly Cell[]): readonly Cell[] {
-    if (!ordered || cells.length < SORTED_ROWS_MIN * width) return cells;
-    const starts = Array.from({ length: cells.length / width }, (_, row) => row * width);
-    starts.sort((a, b) => {
-      for (let key = 0; key < keyColumns; key++) {
-        const difference = (cells[a + key] as number) - (cells[b + key] as number);
-        if (difference !== 0) return difference;
-      }
-      return a - b; // of two rows with one key the later one wins
-    });
-    const sorted: Cell[] = [];
-    for (const start of starts) for (let i = 0; i < width; i++) sorted.push(cells[start + i]!);
-    return sorted;
-  }
-
   const put = (rows: number): string =>
     `REPLACE INTO ${name} (${all}) VALUES ${Array<string>(rows).fill(marks(width)).join(", ")}`;
 
   return {
     declared,
-    put(unsorted) {
-      const cells = inKeyOrder(unsorted);
+    put(cells) {
       const rest = runEach(put(ROWS_PER_PUT), cells, ROWS_PER_PUT * width, 0);
       if (rest < cells.length) runEach(put(1), cells, width, rest);
     },
