@@ -1,13 +1,16 @@
-import type { Alert, ResolveReason } from "../sdk/alert.ts";
+import type { Acknowledgement, Alert, ObservationBehind, ResolveReason } from "../sdk/alert.ts";
 import type { Json } from "../sdk/observation.ts";
 import type { RuleDeclaration } from "../sdk/rule.ts";
 import type { Cell, Table } from "../sdk/store.ts";
 
-/** One rule's alert on one resource, through pending, firing and resolved. Times in ms since the epoch. */
+/** One rule's alert on one resource or group, through pending, firing and resolved. Times in ms since the epoch. */
 export interface AlertState {
   readonly type: string;
   readonly rule: string;
+  /** Id of the resource, or key of the group. */
   readonly resource: string;
+  /** Undefined when it is about a resource. */
+  readonly group: Readonly<Record<string, string>> | undefined;
   readonly dedupKey: string;
   alert: string;
   status: "pending" | "firing" | "resolved";
@@ -18,10 +21,16 @@ export interface AlertState {
   reason: ResolveReason | undefined;
   /** Since when the condition has not held while it is firing. */
   clearSince: number | undefined;
+  staleSince: number | undefined;
+  flapping: boolean;
   labels: Readonly<Record<string, string>>;
   annotations: Readonly<Record<string, string>>;
   value: Json;
+  limit: string | undefined;
   details: Readonly<Record<string, Json>>;
+  observation: ObservationBehind | undefined;
+  acknowledged: Acknowledgement | undefined;
+  readonly traceId: string;
   /** File whose rule it is, so that a file rejected at start freezes its alerts. */
   file: string;
   /** Exporters told of it: they will be told when it is over, whatever the configuration says then. */
@@ -56,6 +65,13 @@ export const ALERTS: Table = {
     ["details", "json"],
     ["file", "text"],
     ["notified", "json"],
+    ["group", "json"],
+    ["stale_since", "integer"],
+    ["flapping", "integer"],
+    ["limit", "text"],
+    ["observation", "json"],
+    ["acknowledged", "json"],
+    ["trace_id", "text"],
   ],
   keyColumns: 3,
 };
@@ -79,6 +95,13 @@ export function alertCells(state: AlertState): Cell[] {
     JSON.stringify(state.details),
     state.file,
     JSON.stringify(state.notified),
+    optional(state.group),
+    state.staleSince ?? null,
+    state.flapping ? 1 : 0,
+    state.limit ?? null,
+    optional(state.observation),
+    optional(state.acknowledged),
+    state.traceId,
   ];
 }
 
@@ -87,6 +110,7 @@ export function* alertStates(cells: readonly Cell[]): Iterable<AlertState> {
   for (let i = 0; i < cells.length; i += width) {
     const text = (column: number): string => cells[i + column] as string;
     const time = (column: number): number | undefined => (cells[i + column] as number | null) ?? undefined;
+    const json = <T>(column: number): T | undefined => (cells[i + column] === null ? undefined : (JSON.parse(text(column)) as T));
     yield {
       type: text(0),
       rule: text(1),
@@ -105,8 +129,19 @@ export function* alertStates(cells: readonly Cell[]): Iterable<AlertState> {
       details: JSON.parse(text(14)) as Record<string, Json>,
       file: text(15),
       notified: JSON.parse(text(16)) as string[],
+      group: json<Record<string, string>>(17),
+      staleSince: time(18),
+      flapping: cells[i + 19] === 1,
+      limit: (cells[i + 20] as string | null) ?? undefined,
+      observation: json<ObservationBehind>(21),
+      acknowledged: json<Acknowledgement>(22),
+      traceId: (cells[i + 23] as string | null) ?? "",
     };
   }
+}
+
+function optional(value: object | undefined): Cell {
+  return value === undefined ? null : JSON.stringify(value);
 }
 
 /** What exporters and the API see: a copy. */
@@ -115,15 +150,22 @@ export function toAlert(state: AlertState): Alert {
     alert: state.alert,
     rule: state.rule,
     status: state.status,
-    resource: { type: state.type, id: state.resource },
+    resource: { type: state.type, id: state.group === undefined ? state.resource : "" },
+    group: state.group,
     labels: state.labels,
     annotations: state.annotations,
     value: state.value,
+    limit: state.limit,
     active_at: state.activeAt,
     fired_at: state.firedAt,
     resolved_at: state.resolvedAt,
     reason: state.reason,
     dedup_key: state.dedupKey,
     details: state.details,
+    stale_since: state.staleSince,
+    flapping: state.flapping,
+    observation: state.observation,
+    acknowledged: state.acknowledged,
+    trace_id: state.traceId,
   };
 }

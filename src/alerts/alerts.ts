@@ -1,12 +1,15 @@
-import type { Alert, ResolveReason } from "../sdk/alert.ts";
+import type { Alert } from "../sdk/alert.ts";
 import type { Clock, Timer } from "../sdk/clock.ts";
 import type { Sample } from "../sdk/metrics.ts";
 import type { EvaluatedResource, Judge } from "../sdk/resource.ts";
-import type { RuleDeclaration } from "../sdk/rule.ts";
+import type { GroupRule, RuleDeclaration } from "../sdk/rule.ts";
 import type { Cell, Persistent, Store, TableChange } from "../sdk/store.ts";
 import { ALERTS, alertCells, alertStates, toAlert, type AlertState, type ConfiguredRule } from "./alert_state.ts";
 import { Evaluator } from "./evaluator.ts";
-import { TypeRules, type ActiveRule } from "./rule_set.ts";
+import { GroupEvaluator, type ActiveGroupRule } from "./groups/group_evaluator.ts";
+import { Life } from "./life.ts";
+import { RuleMemory } from "./rule_memory.ts";
+import { TypeRules, type ActiveResourceRule, type ActiveRule } from "./rule_set.ts";
 
 /** An alert whose rule is gone stays open this long: the file may have gone by mistake. */
 const RULE_REMOVED_AFTER_MS = 5 * 60_000;
@@ -33,9 +36,11 @@ export interface AlertsOptions {
 
 /** Every alert, its rule or not: what is open, and what was until a moment ago. */
 export class Alerts implements Persistent, Judge {
-  readonly tables = [ALERTS];
+  readonly #memory = new RuleMemory(() => this.#options.changed(false));
+  readonly tables = [ALERTS, ...this.#memory.tables];
   readonly #options: AlertsOptions;
   readonly #evaluator: Evaluator;
+  readonly #groups: GroupEvaluator;
   /** Open alerts whose rule is not configured now, by key. */
   readonly #orphans = new Map<string, { readonly state: AlertState; readonly at: number }>();
   /** By key, in the order in which they were resolved. */
@@ -48,22 +53,27 @@ export class Alerts implements Persistent, Judge {
 
   constructor(options: AlertsOptions) {
     this.#options = options;
-    this.#evaluator = new Evaluator({
-      clock: options.clock,
+    const { clock, evaluationIntervalMs, onFailure } = options;
+    const memory = this.#memory;
+    const dropped = (state: AlertState): void => this.#delete(state);
+    const life = new Life({
       externalLabels: options.externalLabels,
-      evaluationIntervalMs: options.evaluationIntervalMs,
-      onFailure: options.onFailure,
+      onFailure,
       notify: options.notify,
       changed: (state) => {
         this.#dirty.add(state);
         if (state.status === "resolved") this.#showResolved(state);
         options.changed(state.status !== "pending");
       },
-      dropped: (state) => this.#delete(state),
+      dropped,
+      memory,
     });
+    this.#evaluator = new Evaluator({ clock, life, evaluationIntervalMs, onFailure, dropped });
+    this.#groups = new GroupEvaluator({ clock, life, memory, evaluationIntervalMs, onFailure, isHeld: (type) => this.isHeld(type) });
   }
 
   judge(resource: EvaluatedResource, leftState: string | undefined, observed: boolean): number {
+    this.#groups.tell(resource, observed);
     return this.#evaluator.judge(resource, leftState, observed);
   }
 
@@ -72,11 +82,12 @@ export class Alerts implements Persistent, Judge {
   }
 
   forget(resource: EvaluatedResource, reason: "deleted" | "expired"): void {
+    this.#groups.forget(resource);
     this.#evaluator.forget(resource, reason);
     for (const [key, { state }] of this.#orphans) {
-      if (state.type !== resource.type || state.resource !== resource.id) continue;
+      if (state.type !== resource.type || state.resource !== resource.id || state.group !== undefined) continue;
       this.#orphans.delete(key);
-      this.#end(state, reason);
+      this.#evaluator.end(state, reason);
     }
   }
 
@@ -98,21 +109,26 @@ export class Alerts implements Persistent, Judge {
     const since = new Map([...this.#orphans].filter(([, { state }]) => !this.#frozenFiles.has(state.file)).map(([key, { at }]) => [key, at]));
     this.#frozenFiles = frozenFiles;
     this.#evaluator.receivers = receivers;
-    for (const type of this.#evaluator.types.values()) for (const rule of type.all) rule.open.forEach(remember);
+    for (const rule of this.#rules()) rule.open.forEach(remember);
     for (const { state } of this.#orphans.values()) remember(state);
     this.#orphans.clear();
 
-    const byType = new Map<string, ActiveRule[]>();
+    const byType = new Map<string, ActiveResourceRule[]>();
+    const groupRules: ActiveGroupRule[] = [];
     for (const rule of rules) {
-      const open = new Map<number, AlertState>();
-      const key = ruleKey(rule.declaration.type, rule.declaration.id);
+      const { declaration } = rule;
+      const open = new Map<number | string, AlertState>();
+      const key = ruleKey(declaration.type, declaration.id);
+      const ofGroups = isAboutGroups(declaration);
       for (const state of before.get(key) ?? []) {
-        const row = this.#options.rowOf(state.type, state.resource);
-        if (row !== undefined) open.set(row, state);
-        else this.#end(state, "expired");
+        // Its kind may have changed under the same name: then it is another alert.
+        const at = ofGroups === (state.group === undefined) ? undefined : ofGroups ? state.resource : this.#options.rowOf(state.type, state.resource);
+        if (at !== undefined) open.set(at, state);
+        else this.#evaluator.end(state, "expired");
       }
       before.delete(key);
-      byType.set(rule.declaration.type, [...(byType.get(rule.declaration.type) ?? []), { ...rule, open }]);
+      if (ofGroups) groupRules.push({ ...rule, declaration, open });
+      else byType.set(declaration.type, [...(byType.get(declaration.type) ?? []), { ...rule, declaration, open }]);
     }
     for (const states of before.values()) {
       for (const state of states) {
@@ -121,7 +137,9 @@ export class Alerts implements Persistent, Judge {
       }
     }
     this.#evaluator.setRules(new Map([...byType].map(([type, list]) => [type, new TypeRules(list)])));
-    for (const type of byType.keys()) this.#options.judgeAll(type);
+    this.#groups.configure(groupRules);
+    const types = new Set([...byType.keys(), ...groupRules.map(({ declaration }) => declaration.type)]);
+    for (const type of types) this.#options.judgeAll(type);
     this.#tidy();
   }
 
@@ -132,7 +150,9 @@ export class Alerts implements Persistent, Judge {
 
   /** The receivers of the type have caught up: it is judged now. */
   release(type: string): void {
-    if (this.#evaluator.held.delete(type)) this.#options.resume(type);
+    if (!this.#evaluator.held.delete(type)) return;
+    this.#options.resume(type);
+    this.#groups.release(type);
   }
 
   /** The type is not fed any more: it need not wait. */
@@ -180,6 +200,7 @@ export class Alerts implements Persistent, Judge {
   }
 
   async restore(store: Store): Promise<void> {
+    await this.#memory.restore(store);
     const resolved: AlertState[] = [];
     await store.load(ALERTS, (cells) => {
       for (const state of alertStates(cells)) {
@@ -192,6 +213,7 @@ export class Alerts implements Persistent, Judge {
   }
 
   drain(changes: TableChange[]): void {
+    this.#memory.drain(changes);
     if (this.#dirty.size === 0 && this.#deletes.length === 0) return;
     const puts: Cell[] = [];
     for (const state of this.#dirty) puts.push(...alertCells(state));
@@ -202,12 +224,18 @@ export class Alerts implements Persistent, Judge {
 
   stop(): void {
     this.#stopped = true;
+    this.#groups.stop();
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 
+  *#rules(): Iterable<ActiveRule> {
+    for (const type of this.#evaluator.types.values()) yield* type.all;
+    yield* this.#groups.rules;
+  }
+
   *#open(): Iterable<AlertState> {
-    for (const type of this.#evaluator.types.values()) for (const rule of type.all) yield* rule.open.values();
+    for (const rule of this.#rules()) yield* rule.open.values();
     for (const { state } of this.#orphans.values()) yield state;
   }
 
@@ -215,12 +243,6 @@ export class Alerts implements Persistent, Judge {
     this.#dirty.delete(state);
     this.#deletes.push(state.type, state.rule, state.resource);
     this.#options.changed(false);
-  }
-
-  /** Ends an alert whatever its rule says; what never fired leaves no trace. */
-  #end(state: AlertState, reason: ResolveReason): void {
-    if (state.status === "pending") this.#delete(state);
-    else this.#evaluator.resolve(state, reason, this.#options.clock.now());
   }
 
   #showResolved(state: AlertState): void {
@@ -257,15 +279,28 @@ export class Alerts implements Persistent, Judge {
       if (!this.#isOpen(state)) this.#delete(state);
     }
     if (next !== Infinity && !this.#stopped) this.#timer = this.#options.clock.at(next, () => this.#tidy());
-    for (const state of removed) this.#end(state, "rule_removed");
+    for (const state of removed) this.#evaluator.end(state, "rule_removed");
   }
 
-  /** A new episode of the same rule and resource has the same key in the store. */
+  /** A new episode of the same rule and subject has the same key in the store. */
   #isOpen(state: AlertState): boolean {
     if (this.#orphans.has(alertKey(state))) return true;
-    const row = this.#options.rowOf(state.type, state.resource);
-    const rule = this.#evaluator.rulesOf(state.type)?.all.find(({ declaration }) => declaration.id === state.rule);
-    return row !== undefined && rule?.open.has(row) === true;
+    const key = state.group === undefined ? this.#options.rowOf(state.type, state.resource) : state.resource;
+    if (key === undefined) return false;
+    const rules = state.group === undefined ? (this.#evaluator.rulesOf(state.type)?.all ?? []) : this.#groups.rules;
+    return rules.some(({ declaration, open }) => declaration.type === state.type && declaration.id === state.rule && open.has(key));
+  }
+}
+
+function isAboutGroups(declaration: RuleDeclaration & { readonly type: string }): declaration is GroupRule & { readonly type: string } {
+  switch (declaration.kind) {
+    case "aggregate":
+    case "window":
+    case "expect":
+    case "always":
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -1,29 +1,18 @@
-import type { Json } from "../sdk/observation.ts";
 import { Failure } from "../sdk/expression.ts";
 import type { EvaluatedResource } from "../sdk/resource.ts";
-import { formatDuration } from "../sdk/duration.ts";
-import type { RuleDeclaration } from "../sdk/rule.ts";
-import { timeText } from "../sdk/alert_text.ts";
-
-/** What a rule says of a resource at one moment. Reused: read it before the next call. */
-export interface Verdict {
-  holds: boolean;
-  /** When the condition became true, if it holds. */
-  activeAt: number;
-  /** When it may change without a change of the resource; Infinity: never. */
-  nextMs: number;
-}
+import type { ResourceRule } from "../sdk/rule.ts";
+import type { Verdict } from "./life.ts";
 
 export interface ConditionOptions {
   /** Rules that read the clock are looked at this often. */
   readonly evaluationIntervalMs: () => number;
   /** An expression failed: counted; the condition does not hold. */
-  readonly onFailure: (rule: RuleDeclaration, message: string) => void;
+  readonly onFailure: (rule: ResourceRule, message: string) => void;
 }
 
 /** Judges one resource by one rule: a function of the resource and the clock, and whether an observation is the reason. */
 export function judgeRule(
-  rule: RuleDeclaration,
+  rule: ResourceRule,
   resource: EvaluatedResource,
   now: number,
   observed: boolean,
@@ -32,6 +21,7 @@ export function judgeRule(
 ): void {
   verdict.holds = false;
   verdict.nextMs = Infinity;
+  verdict.ended = "recovered";
   switch (rule.kind) {
     case "expr": {
       const value = rule.expr.evaluate({ self: resource }, now);
@@ -51,10 +41,12 @@ export function judgeRule(
       return;
     case "entered":
       if (resource.state !== rule.state) return;
+      verdict.ended = "timed_out";
       return until(resource.since, rule.resolveAfterMs, now, verdict);
     case "illegal":
       if (!resource.illegal) return;
       // Not `since`: the source may say that the state began long before the move.
+      verdict.ended = "timed_out";
       return until(resource.movedAt, rule.resolveAfterMs, now, verdict);
     case "undeclared":
       verdict.holds = resource.undeclared;
@@ -63,6 +55,17 @@ export function judgeRule(
     case "looping":
       verdict.holds = !resource.terminal && resource.visits(rule.state) > rule.max;
       verdict.activeAt = Math.min(resource.eventTime, now);
+      return;
+    case "absent": {
+      if (resource.terminal) return;
+      if (rule.expr !== undefined && rule.expr.evaluate({ self: resource }, now) !== true) return;
+      verdict.activeAt = resource.last_seen + rule.absentForMs;
+      verdict.holds = now >= verdict.activeAt;
+      if (!verdict.holds) verdict.nextMs = verdict.activeAt;
+      return;
+    }
+    case "sequence":
+    case "change":
       return;
     default:
       rule satisfies never;
@@ -74,42 +77,4 @@ function until(since: number, forMs: number | undefined, now: number, verdict: V
   verdict.activeAt = since;
   verdict.holds = forMs === undefined || now < since + forMs;
   if (verdict.holds && forMs !== undefined) verdict.nextMs = since + forMs;
-}
-
-/** What the rule looked at, for whoever is paged. */
-export function observedValue(rule: RuleDeclaration, resource: EvaluatedResource): Json {
-  switch (rule.kind) {
-    case "expr": {
-      const [only, ...others] = [...rule.expr.reads.self].filter((name) => resource.attribute(name) !== undefined);
-      return only !== undefined && others.length === 0 ? resource.attribute(only)! : resource.state;
-    }
-    case "looping":
-      return resource.visits(rule.state);
-    case "stuck":
-    case "entered":
-    case "illegal":
-    case "undeclared":
-      return resource.state;
-    default:
-      rule satisfies never;
-      return null;
-  }
-}
-
-/** The story: what, since when, how it came there, and the limit. */
-export function detailsOf(rule: RuleDeclaration, resource: EvaluatedResource): Record<string, Json> {
-  const details: Record<string, Json> = {};
-  if (resource.state !== "") {
-    details["state"] = resource.state;
-    details["since"] = timeText(resource.since);
-    if (resource.previous !== "") details["previous_state"] = resource.previous;
-  }
-  if (rule.kind === "stuck") details["limit"] = formatDuration(rule.afterMs);
-  if (rule.kind === "expr") details["condition"] = rule.expr.text;
-  if (rule.kind === "looping") details["limit"] = rule.max;
-  details["last_seen"] = timeText(resource.last_seen);
-  for (const [name, value] of Object.entries(resource.attributes)) {
-    if (!Object.hasOwn(details, name)) details[name] = value;
-  }
-  return details;
 }

@@ -211,7 +211,7 @@ export class Outbox implements Persistent {
       // The number may come again after a restart, with another time.
       const id = `${key.slice(0, 32)}-${entry.createdAt}-${entry.number}`;
       const receipt = await withSignal(
-        destination.notify({ id, status, alerts: [entry.alert], receipt: this.#receipts.get(exporter, key) }, limit.signal),
+        destination.notify({ id, key, status, cause: status === "firing" ? "fired" : "resolved", alerts: [entry.alert], group: {}, receipt: this.#receipts.get(exporter, key) }, limit.signal),
         limit.signal,
       );
       this.#receipts.remember(exporter, entry.alert, receipt);

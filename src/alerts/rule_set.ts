@@ -1,25 +1,31 @@
+import type { ResourceRule } from "../sdk/rule.ts";
 import type { AlertState, ConfiguredRule } from "./alert_state.ts";
 
-/** A rule at work: its alerts by row of the resource. Few resources have any, so this stays small. */
+/** A rule at work: its alerts by row of the resource or key of the group. Few have any, so this stays small. */
 export interface ActiveRule extends ConfiguredRule {
-  readonly open: Map<number, AlertState>;
+  readonly open: Map<number | string, AlertState>;
+}
+
+/** One about single resources. */
+export interface ActiveResourceRule extends ActiveRule {
+  readonly declaration: ResourceRule & { readonly type: string };
 }
 
 /** The rules of one type, arranged so that an observation meets only those that can say something about it. */
 export class TypeRules {
-  readonly all: readonly ActiveRule[];
+  readonly all: readonly ActiveResourceRule[];
   /** To be asked whatever the state. */
-  readonly general: readonly ActiveRule[];
+  readonly general: readonly ActiveResourceRule[];
   /** To be asked in one state, and when it is left. */
-  readonly ofStates: readonly ActiveRule[];
+  readonly ofStates: readonly ActiveResourceRule[];
   /** Rows that left a state while nothing could be said of them: an alert about that state may be open still. */
   readonly lingering = new Set<number>();
-  readonly #byState = new Map<string, ActiveRule[]>();
+  readonly #byState = new Map<string, ActiveResourceRule[]>();
 
-  constructor(rules: readonly ActiveRule[]) {
+  constructor(rules: readonly ActiveResourceRule[]) {
     this.all = rules;
-    const general: ActiveRule[] = [];
-    const ofStates: ActiveRule[] = [];
+    const general: ActiveResourceRule[] = [];
+    const ofStates: ActiveResourceRule[] = [];
     for (const rule of rules) {
       const { declaration } = rule;
       if (declaration.kind !== "stuck" && declaration.kind !== "entered") {
@@ -36,9 +42,9 @@ export class TypeRules {
   }
 
   /** Rules about `state`. */
-  of(state: string): readonly ActiveRule[] {
+  of(state: string): readonly ActiveResourceRule[] {
     return this.#byState.get(state) ?? NONE;
   }
 }
 
-const NONE: readonly ActiveRule[] = [];
+const NONE: readonly ActiveResourceRule[] = [];

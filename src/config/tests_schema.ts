@@ -21,7 +21,7 @@ const expectedAlert: Schema = {
     },
     type: { ...text, description: "Type of the resource." },
     severity: { ...text, description: "Label severity." },
-    reason: { enum: ["recovered", "deleted", "expired", "rule_removed"], description: "Why it is over." },
+    reason: { enum: ["recovered", "timed_out", "deleted", "expired", "rule_removed"], description: "Why it is over." },
     value: { description: "What was observed." },
     labels: { ...texts, description: "Labels, some of them." },
     annotations: { ...texts, description: "Annotations, some of them." },

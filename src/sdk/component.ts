@@ -106,7 +106,15 @@ export interface Exporter extends Lifecycle {
    * Otherwise one follows the other, each only after the record of the one before is durable, so that a crash repeats one at most.
    */
   readonly deduplicates?: boolean;
-  /** Present when it takes alerts. */
+  /**
+   * The destination is an alert manager of its own: it groups, silences and repeats, and wants to be told again and again of
+   * what fires. Then the dispatcher does none of that for it: each change goes out at once, in one notification for all that
+   * changed, and everything that fires, and what was resolved less than `resolvedForMs` ago, again every `everyMs`.
+   */
+  readonly refreshes?: { readonly everyMs: number; readonly resolvedForMs: number };
+  /** What the destination takes; beyond, alerts share messages. Default: 60 a minute, 10 at once. */
+  readonly limits?: { readonly messagesPerMinute: number; readonly burst: number };
+  /** Present when it takes alerts. One message for the whole notification, however many alerts it holds. */
   notify?(notification: Notification, signal: AbortSignal): Promise<Receipt>;
 }
 

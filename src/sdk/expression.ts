@@ -10,10 +10,16 @@ export interface Scope {
   readonly source?: string;
   readonly self?: ResourceView | undefined;
   readonly transition?: Transition | undefined;
+  /** What a rule has measured; undefined where there is no data. */
+  readonly value?: Json | undefined;
+  /** The same, as it was a stated time earlier. */
+  readonly earlier?: Json | undefined;
+  /** Labels of the group that a rule is about. */
+  readonly group?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Names in scope besides `now`, which always is. */
-export type ScopeName = "body" | "attributes" | "time" | "source" | "self" | "transition";
+export type ScopeName = "body" | "attributes" | "time" | "source" | "self" | "transition" | "value" | "earlier" | "group";
 
 /** A CEL timestamp, at millisecond resolution inside. */
 export class Timestamp {

@@ -8,8 +8,11 @@ import type { Fn } from "./expression_value.ts";
 import { wholeBody } from "./observation.ts";
 import { closest } from "./suggest.ts";
 
-const SCOPE_NAMES: readonly ScopeName[] = ["body", "attributes", "time", "source", "self", "transition"];
+const SCOPE_NAMES: readonly ScopeName[] = ["body", "attributes", "time", "source", "self", "transition", "value", "earlier", "group"];
 const TRANSITION_FIELDS = ["from", "to", "at", "duration"] as const;
+
+const noData = new Failure("there is no data");
+const noEarlier = new Failure("there is no data from earlier");
 
 /** The failure of a field that is not there. */
 export const missing = (what: string): Failure => new Failure(`no such field: ${what}`);
@@ -73,6 +76,15 @@ export function compileName(expr: Expr, compilation: Compilation): Node {
     case "time":
       use(name, expr, compilation);
       return leaf(({ time }) => (time === undefined ? none : new Timestamp(time)));
+    case "value":
+      use(name, expr, compilation);
+      return leaf(({ value }) => value ?? noData);
+    case "earlier":
+      use(name, expr, compilation);
+      return leaf(({ earlier }) => earlier ?? noEarlier);
+    case "group":
+      use(name, expr, compilation);
+      return leaf(({ group }) => group ?? none);
     case "self":
     case "transition":
       use(name, expr, compilation);

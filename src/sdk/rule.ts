@@ -1,5 +1,12 @@
 import type { Expression } from "./expression.ts";
+import type { Observation } from "./observation.ts";
 import type { Template } from "./template.ts";
+
+/**
+ * What a condition says where a value is missing or is no number: `ok`: it does not hold (the default; counted),
+ * `keep`: what was said before stands, `alert`: it holds.
+ */
+export type NoData = "ok" | "keep" | "alert";
 
 /** What every rule has, whatever its kind. Keys as in Prometheus; durations in ms. */
 interface RuleBase {
@@ -13,14 +20,22 @@ interface RuleBase {
   readonly annotations: ReadonlyMap<string, Template>;
   /** Where it is written, as JSON pointer within its component; for messages. */
   readonly pointer: string;
+  /** The condition must hold this long before the alert fires. Default: 0. */
+  readonly forMs?: number;
+  /** It must not hold for this long before the alert resolves. Default: 0. */
+  readonly keepFiringForMs?: number;
+  /** Hysteresis: a firing alert resolves when this holds, not already when the condition ceases to. */
+  readonly clear?: Expression | undefined;
+  /** Default: ok. */
+  readonly noData?: NoData;
+  /** More than `max` times firing within `withinMs`: it stays firing until the condition has not held for `withinMs`. */
+  readonly flapping?: { readonly max: number; readonly withinMs: number } | undefined;
 }
 
 /** `expr` holds for at least `forMs`; resolves once it has not held for `keepFiringForMs`. */
 export interface ExprRule extends RuleBase {
   readonly kind: "expr";
   readonly expr: Expression;
-  readonly forMs: number;
-  readonly keepFiringForMs: number;
 }
 
 /** Longer than `afterMs` in `state`. */
@@ -55,5 +70,111 @@ export interface LoopingRule extends RuleBase {
   readonly max: number;
 }
 
-/** A condition on resources of one type. */
-export type RuleDeclaration = ExprRule | StuckRule | EnteredRule | IllegalRule | UndeclaredRule | LoopingRule;
+/** Nothing was heard of a resource (that is in no terminal state) for `absentForMs`, by the time of receipt. */
+export interface AbsentRule extends RuleBase {
+  readonly kind: "absent";
+  readonly absentForMs: number;
+  /** Only resources for which it holds; reads `self`. */
+  readonly expr: Expression | undefined;
+}
+
+/**
+ * After `after` became true, `followedBy` must within `withinMs`, unless `unless` does; all read `self` and `transition`, and are
+ * asked at each observation of the resource. Resolves when `followedBy` or `unless` comes after all.
+ */
+export interface SequenceRule extends RuleBase {
+  readonly kind: "sequence";
+  readonly after: Expression;
+  readonly followedBy: Expression;
+  readonly unless: Expression | undefined;
+  readonly withinMs: number;
+}
+
+/**
+ * How a number of one resource changed over `overMs`: `delta` (now minus then), `rate` (delta per second), `ratio` (delta
+ * by then; no data where then is 0). `expr` reads `value`, the change, and `self`.
+ */
+export interface ChangeRule extends RuleBase {
+  readonly kind: "change";
+  readonly value: Expression;
+  readonly overMs: number;
+  readonly as: "delta" | "rate" | "ratio";
+  readonly expr: Expression;
+}
+
+/** `count`, `rate` (per second; windows only), `share` (of all, by `when`; aggregates only), …, `p1` to `p99`. */
+export type Statistic = "count" | "rate" | "share" | "sum" | "avg" | "min" | "max" | "distinct" | `p${number}`;
+
+/** One number made of many observations or resources. */
+export interface Measure {
+  readonly of: Statistic;
+  /** What is summed or compared; undefined for count, rate and share. */
+  readonly value: Expression | undefined;
+  /** Only those for which it holds. */
+  readonly when: Expression | undefined;
+}
+
+/** What aggregates and windows have in common. `expr` reads `value`, `earlier` and `group`. */
+interface GroupRuleBase extends RuleBase {
+  readonly measure: Measure;
+  /** Label → what makes the group; empty: one group of all. */
+  readonly by: ReadonlyMap<string, Expression>;
+  /** Further groups are taken together as `__other__`, and counted. */
+  readonly groupsMax: number;
+  /** `earlier` is the value this much earlier; undefined: not known. ms */
+  readonly earlierMs: number | undefined;
+  readonly expr: Expression;
+}
+
+/** A number over the current resources of a type. Its expressions read `self`. */
+export interface AggregateRule extends GroupRuleBase {
+  readonly kind: "aggregate";
+}
+
+/** A number over the observations of the last `overMs`. Its expressions read the observation, `self` and `transition`. */
+export interface WindowRule extends GroupRuleBase {
+  readonly kind: "window";
+  readonly overMs: number;
+  /** The value is divided by this one; no data where it is 0. */
+  readonly dividedBy: Measure | undefined;
+  /** Where the observations come from. */
+  readonly feed: ObservationFeed;
+}
+
+/** Resources that must be there: at the times of a schedule, or always (`withinMs` after the rule is there). */
+export interface ExpectRule extends RuleBase {
+  readonly kind: "expect";
+  /** Each of them; undefined: at least one resource of the type for which `expr` holds. */
+  readonly ids: readonly string[] | undefined;
+  /** What an observation of one must say to count; reads `self` and `transition`. Undefined: any. */
+  readonly expr: Expression | undefined;
+  /** It must have come since the schedule's time before. */
+  readonly schedule: { readonly cron: string; readonly timezone: string } | undefined;
+  /** Without a schedule: it must have come within this time, again and again. With one: how late it may be. */
+  readonly withinMs: number;
+}
+
+/** Fires always: its silence says that the agent, or the way to whoever listens, is dead. */
+export interface AlwaysRule extends RuleBase {
+  readonly kind: "always";
+}
+
+/** A condition on one resource. */
+export type ResourceRule =
+  | ExprRule | StuckRule | EnteredRule | IllegalRule | UndeclaredRule | LoopingRule | AbsentRule | SequenceRule | ChangeRule;
+
+/** A condition on many, or on none: its alerts are about groups, not about a resource. */
+export type GroupRule = AggregateRule | WindowRule | ExpectRule | AlwaysRule;
+
+export type RuleDeclaration = ResourceRule | GroupRule;
+
+/** Where a processor hands on the observations that pass it; whoever evaluates its rules listens. */
+export class ObservationFeed {
+  /** Set while the rule is at work. */
+  sink: ((observation: Observation) => void) | undefined;
+
+  /** Synchronous; never throws. */
+  push(observation: Observation): void {
+    this.sink?.(observation);
+  }
+}

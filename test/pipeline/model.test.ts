@@ -120,7 +120,7 @@ class Model {
         if (r.deleted || is === firing) continue;
         if (is) r.firing.add(alert);
         else r.firing.delete(alert);
-        this.changes.push(is ? `FIRING ${alert} ${id}` : `RESOLVED ${alert} ${id} recovered`);
+        this.changes.push(is ? `FIRING ${alert} ${id}` : `RESOLVED ${alert} ${id} ${alert === "OrderIllegalMove" && r.illegal ? "timed_out" : "recovered"}`);
       }
     }
   }

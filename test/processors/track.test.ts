@@ -210,7 +210,7 @@ test("an illegal move is reported even where the source says that the state bega
   assert.match(h.alerts[0]!.annotations["summary"]!, /^order o1 moved from \w+ to \w+, which is not allowed$/);
   assert.equal(get(h, "o1")!.state, "pending", "the source is the truth: it is reported, and it moves");
   await h.advance(61 * MINUTE);
-  assert.deepEqual(h.changes.at(-1), "RESOLVED OrderIllegalMove o1 recovered");
+  assert.deepEqual(h.changes.at(-1), "RESOLVED OrderIllegalMove o1 timed_out");
 });
 
 test("entering a state too often is looping, until the resource is done", async () => {

@@ -22,7 +22,7 @@ test("resolve_after ends an alert on entry though nothing changes, counted from 
   await h.advance(4 * HOUR - MINUTE);
   assert.deepEqual(h.changes, ["FIRING OrderFailed o1"]);
   await h.advance(2 * MINUTE);
-  assert.deepEqual(h.changes, ["FIRING OrderFailed o1", "RESOLVED OrderFailed o1 recovered"]);
+  assert.deepEqual(h.changes, ["FIRING OrderFailed o1", "RESOLVED OrderFailed o1 timed_out"]);
   await h.send("feed", { id: "o1", status: "failed" });
   await h.advance(HOUR);
   assert.equal(h.changes.length, 2, "it is still failed, and that has been told");
@@ -51,7 +51,7 @@ test("each alert is renamed, relabelled and switched off where it is declared", 
   assert.deepEqual(h.changes, ["FIRING Jump o3"]);
   assert.deepEqual(h.alerts[0]!.labels, { alertname: "Jump", resource_type: "order", severity: "warning", state: "shipped" });
   await h.advance(27 * MINUTE);
-  assert.deepEqual(h.changes, ["FIRING Jump o3", "RESOLVED Jump o3 recovered", "FIRING TooSlow o1"]);
+  assert.deepEqual(h.changes, ["FIRING Jump o3", "RESOLVED Jump o3 timed_out", "FIRING TooSlow o1"]);
   const { labels, annotations } = h.alerts.at(-1)!;
   assert.deepEqual(labels, { alertname: "TooSlow", resource_type: "order", severity: "critical", state: "pending", team: "t-o1" });
   assert.equal(annotations["summary"], "hurry, o1");

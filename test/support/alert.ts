@@ -17,6 +17,13 @@ export function alertOf(parts: Partial<Alert> = {}): Alert {
     labels: { alertname: "OrderStuckInPending", resource_type: "order", severity: "critical", state: "pending", team: "checkout" },
     annotations: { summary: "Order o1 has been pending for 30m" },
     value: "pending",
+    limit: "30m",
+    group: undefined,
+    stale_since: undefined,
+    flapping: false,
+    observation: undefined,
+    acknowledged: undefined,
+    trace_id: "0123456789abcdef0123456789abcdef",
     active_at: FIRED_AT - HOUR_MS / 2,
     fired_at: FIRED_AT,
     resolved_at: undefined,
@@ -33,7 +40,16 @@ export function resolvedOf(parts: Partial<Alert> = {}): Alert {
 }
 
 export function notificationOf(...alerts: Alert[]): Notification {
-  return { id: "n1", status: alerts.every((a) => a.status === "resolved") ? "resolved" : "firing", alerts, receipt: undefined };
+  const over = alerts.every((a) => a.status === "resolved");
+  return {
+    id: "n1",
+    key: alerts[0]!.dedup_key,
+    status: over ? "resolved" : "firing",
+    cause: over ? "resolved" : "fired",
+    alerts,
+    group: {},
+    receipt: undefined,
+  };
 }
 
 /** Why a notification failed; it must have, and without showing the secret anywhere. */
