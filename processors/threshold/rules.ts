@@ -17,7 +17,7 @@ const OBSERVATION_RESOLVES_AFTER = "5m";
 /** What a rule's own texts may read, by its kind. */
 const TEMPLATE_SCOPE: Readonly<Record<RuleDeclaration["kind"], readonly ScopeName[]>> = {
   expr: SELF, stuck: SELF, entered: SELF, illegal: SELF, undeclared: SELF, looping: SELF, absent: SELF, sequence: SELF,
-  change: ["self", "value"], aggregate: MEASURED, window: MEASURED, expect: GROUP, always: [],
+  change: ["self", "value"], aggregate: MEASURED, window: MEASURED, expect: GROUP, always: [], failing: [],
 };
 
 type Kind = "expr" | "absent" | "sequence" | "change" | "window" | "aggregate" | "expect" | "always";

@@ -298,6 +298,7 @@ function isAboutGroups(declaration: RuleDeclaration & { readonly type: string })
     case "window":
     case "expect":
     case "always":
+    case "failing":
       return true;
     default:
       return false;

@@ -116,6 +116,8 @@ export interface Exporter extends Lifecycle {
   readonly limits?: { readonly messagesPerMinute: number; readonly burst: number };
   /** Present when it takes alerts. One message for the whole notification, however many alerts it holds. */
   notify?(notification: Notification, signal: AbortSignal): Promise<Receipt>;
+  /** What `notify` would send, as JSON and without secrets; pure. Shown by `sojourn test` and `notify-test --dry-run`. */
+  render?(notification: Notification): Json;
 }
 
 /** The configuration's type, from its schema; defaults are filled in. */

@@ -159,12 +159,19 @@ export interface AlwaysRule extends RuleBase {
   readonly kind: "always";
 }
 
+/** A receiver says that it cannot read its source, or heard nothing for its `expect_every`. Made by the plan, for each receiver. */
+export interface FailingRule extends RuleBase {
+  readonly kind: "failing";
+  /** Id of the receiver. */
+  readonly receiver: string;
+}
+
 /** A condition on one resource. */
 export type ResourceRule =
   | ExprRule | StuckRule | EnteredRule | IllegalRule | UndeclaredRule | LoopingRule | AbsentRule | SequenceRule | ChangeRule;
 
 /** A condition on many, or on none: its alerts are about groups, not about a resource. */
-export type GroupRule = AggregateRule | WindowRule | ExpectRule | AlwaysRule;
+export type GroupRule = AggregateRule | WindowRule | ExpectRule | AlwaysRule | FailingRule;
 
 export type RuleDeclaration = ResourceRule | GroupRule;
 
