@@ -37,14 +37,17 @@ export function valueText(value: Json): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** `type/id`, printable; the type alone for a group's alert. */
-export function resourceText({ resource }: Pick<Alert, "resource">): string {
-  return printable(resource.id === "" ? resource.type : `${resource.type}/${resource.id}`);
+/** `type/id`, printable; for a group's alert the type and the group's labels: `order region=eu`. Empty where there is neither. */
+export function resourceText({ resource, group }: Pick<Alert, "resource"> & Partial<Pick<Alert, "group">>): string {
+  if (resource.id !== "") return printable(`${resource.type}/${resource.id}`);
+  const labels = Object.entries(group ?? {}).map(([name, value]) => `${name}=${value}`);
+  return printable([resource.type, ...labels].filter((text) => text !== "").join(" "));
 }
 
 /** The annotation `summary`, else the resource and what was observed. */
 export function summaryText(alert: Alert): string {
   const summary = alert.annotations["summary"]?.trim() ?? "";
   if (summary !== "") return summary;
-  return alert.value === null ? resourceText(alert) : `${resourceText(alert)}: ${valueText(alert.value)}`;
+  const about = resourceText(alert) || alert.alert;
+  return alert.value === null ? about : `${about}: ${valueText(alert.value)}`;
 }
