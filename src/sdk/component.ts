@@ -2,11 +2,13 @@ import type { FromSchema, JSONSchema } from "json-schema-to-ts";
 import type { Notification, Receipt } from "./alert.ts";
 import type { Clock } from "./clock.ts";
 import type { Expression, ScopeName, Scope } from "./expression.ts";
+import type { Transport } from "./http.ts";
 import type { Listeners } from "./listeners.ts";
 import type { Logger } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Batch, Json, Observation } from "./observation.ts";
 import type { Declarations, Tracker } from "./resource.ts";
+import type { LifecycleSpan } from "./span.ts";
 import type { Template } from "./template.ts";
 
 /** How far a component can be relied on; shown by `sojourn components`. */
@@ -63,6 +65,11 @@ export interface ReceiverContext extends Context {
   status(describe: () => Json): void;
   /** Counts observations that never became one: too large, malformed, refused. */
   refused(count: number, reason: string): void;
+  /**
+   * Takes the network's place for what this receiver asks (`createHttpClient`), in `sojourn test`. Read in `create`: who reads
+   * it can be mocked there, and needs neither credentials nor certificates from files while it is there.
+   */
+  readonly transport?: Transport | undefined;
 }
 
 /** What to do with an observation that a component cannot handle. */
@@ -101,6 +108,14 @@ export interface Processor extends Lifecycle {
 export interface Exporter extends Lifecycle {
   /** Present when it takes observations. They are copies: keeping them is allowed. */
   export?(batch: Batch, signal: AbortSignal): Promise<void>;
+  /**
+   * `export` gets not what flows through its pipelines, but what happened to the resources of the types that they track,
+   * whichever pipeline told of it: an observation for each that began, left or ended something (`observation.lifecycle`),
+   * without body and attributes, once for each change that was committed.
+   */
+  readonly takesLifecycles?: boolean;
+  /** The spans that `export` would send for them; pure. Shown by `sojourn test`. */
+  renderSpans?(batch: Batch): readonly LifecycleSpan[];
   /**
    * The destination takes several notifications with one dedup key for one incident: then several may be under way at once.
    * Otherwise one follows the other, each only after the record of the one before is durable, so that a crash repeats one at most.

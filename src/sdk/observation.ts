@@ -1,4 +1,4 @@
-import type { ResourceView, Transition } from "./resource.ts";
+import type { LifecycleChange, ResourceView, Transition } from "./resource.ts";
 
 /** Any JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -67,6 +67,8 @@ export interface Observation {
   readonly self: ResourceView | undefined;
   /** After `track`: set when the observation moved the resource. */
   readonly transition: Transition | undefined;
+  /** Only in what an exporter with `takesLifecycles` gets. */
+  readonly lifecycle?: LifecycleChange;
 }
 
 /** A bounded array of observations: see `BATCH_OBSERVATIONS_MAX`. */

@@ -11,6 +11,32 @@ export interface Transition {
   readonly duration: number;
 }
 
+/**
+ * What one observation did to the life of a resource: what its trace is made of. At least one part is there.
+ * Event times in ms since the epoch.
+ */
+export interface LifecycleChange {
+  readonly type: string;
+  readonly id: string;
+  /** The state it left, where it is known since when it was in it, and until when. `to` is undefined when it was deleted. */
+  readonly left:
+    | { readonly incarnation: number; readonly state: string; readonly since: number; readonly at: number; readonly to: string | undefined }
+    | undefined;
+  /** It came to a terminal state, or was deleted before it came to one. `estimated`: only a snapshot told, so it may have been sooner. */
+  readonly ended:
+    | {
+      readonly incarnation: number;
+      readonly began: number;
+      readonly at: number;
+      readonly state: string;
+      readonly deleted: boolean;
+      readonly estimated: boolean;
+    }
+    | undefined;
+  /** An incarnation began, as far as is known. */
+  readonly began: { readonly incarnation: number; readonly at: number; readonly state: string } | undefined;
+}
+
 /** The names that `self` has of its own; they are not free for attributes. */
 export const RESOURCE_FIELDS = ["type", "id", "state", "since", "first_seen", "last_seen", "incarnation"] as const;
 
@@ -133,15 +159,20 @@ export interface EvaluatedResource extends ResourceView {
   readonly attributes: Readonly<Record<string, Json>>;
   /** Receivers that told of it. */
   readonly sources: readonly string[];
+  /** Since when somebody could hear of it: before, the agent was down, or all its receivers failed. ms; 0: not known */
+  readonly listenedSince: number;
 }
 
 /** Judges resources. Called synchronously, after each change and at the deadlines it asks for. */
 export interface Judge {
   /**
    * An observation told of the resource (`observed`), its deadline has come, or rules changed. `leftState` is the state
-   * it just left, if it moved. Returns when it wants to see the resource again even if nothing changes (ms; Infinity: never).
+   * it just left, if it moved. With `observed`: the observation, and the move that it made, if any. Returns when it wants to
+   * see the resource again even if nothing changes (ms; Infinity: never).
    */
-  judge(resource: EvaluatedResource, leftState: string | undefined, observed: boolean): number;
+  judge(
+    resource: EvaluatedResource, leftState: string | undefined, observed: boolean, observation?: Observation, transition?: Transition,
+  ): number;
   /** False while nobody can say whether the resource is still there: then its silence does not make it expire. */
   mayExpire(resource: EvaluatedResource): boolean;
   /** The resource is gone: its row number is free after this call. */
