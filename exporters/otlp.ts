@@ -6,7 +6,7 @@ import { defineExporter } from "../src/sdk/component.ts";
 import { durationMs } from "../src/sdk/duration.ts";
 import { ConfigError, PermanentError, RetryLaterError } from "../src/sdk/errors.ts";
 import { createHttpClient, refusal } from "../src/sdk/http.ts";
-import { percentDecoded } from "../src/sdk/http_message.ts";
+import { secretsSent, withoutSecrets } from "../src/sdk/http_secrets.ts";
 import { tlsSchema } from "../src/sdk/tls.ts";
 import { finiteOnly, requestsOf } from "./otlp/requests.ts";
 import { loadSerializer, type Answer, type Serializer } from "./otlp/serializer.ts";
@@ -66,7 +66,7 @@ export const otlp = defineExporter({
     if (intervalMs <= 0) throw new ConfigError("/interval", "must be longer than 0");
     if (timeoutMs <= 0) throw new ConfigError("/timeout", "must be longer than 0");
     const url = targetOf(config.endpoint, config.metrics_endpoint);
-    const secrets = secretsOf(config.headers, new URL(url));
+    const secrets = secretsSent(config.headers, new URL(url));
     const client = createHttpClient({ clock, tls: config.tls });
     const stopping = new AbortController();
     let started: Serializer | undefined;
@@ -101,7 +101,7 @@ export const otlp = defineExporter({
         });
         if (response.status < 200 || response.status > 299) throw refusal(response);
         const refused = refusedPoints(() => decode(response.body));
-        if (refused !== undefined) throw new PermanentError(`${response.name} ${without(secrets, refused)}`);
+        if (refused !== undefined) throw new PermanentError(`${response.name} ${withoutSecrets(secrets, refused)}`);
       } finally {
         limit.clear();
       }
@@ -188,20 +188,4 @@ function refusedPoints(answer: () => Answer | null): string | undefined {
   }
   const points = Number(partial?.rejectedDataPoints ?? 0);
   return points > 0 ? `refused ${points} data points: ${String(partial?.errorMessage || "no reason given")}` : undefined;
-}
-
-/** Shorter values are a tenant's number or the like, and would mask half of any message. */
-const SECRET_CHARS_MIN = 4;
-
-/** What a receiver was sent and must not tell in its messages: the longest first. */
-function secretsOf(headers: Readonly<Record<string, string>>, url: URL): string[] {
-  // `Bearer x`: the receiver knows, and repeats, just the token.
-  const values = Object.values(headers).flatMap((value) => [value, ...value.split(/\s+/).slice(1)]);
-  const decoded = [url.username, url.password].map(percentDecoded);
-  const all = [...values, url.username, url.password, ...decoded, ...url.searchParams.values()];
-  return all.filter(({ length }) => length >= SECRET_CHARS_MIN).sort((a, b) => b.length - a.length);
-}
-
-function without(secrets: readonly string[], text: string): string {
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, "REDACTED"), text).slice(0, 400);
 }

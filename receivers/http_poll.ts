@@ -3,11 +3,11 @@ import { defineReceiver } from "../src/sdk/component.ts";
 import { durationMs } from "../src/sdk/duration.ts";
 import { ConfigError } from "../src/sdk/errors.ts";
 import { createHttpClient, type HttpResponse } from "../src/sdk/http.ts";
+import { authorization, checkAuth } from "../src/sdk/http_auth.ts";
 import { BATCH_OBSERVATIONS_MAX } from "../src/sdk/observation.ts";
 import { urlFull } from "../src/sdk/safe_url.ts";
 import { sizeBytes } from "../src/sdk/size.ts";
 import { answerOf, type Answer, type AnswerOptions } from "./http_poll/answer.ts";
-import { authorization, checkAuth } from "./http_poll/auth.ts";
 import { httpPollSchema } from "./http_poll/schema.ts";
 import { describeTarget, isDown, keepPolling, newTarget, noteFailure, succeeded, type Target } from "./http_poll/target.ts";
 

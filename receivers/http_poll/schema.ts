@@ -1,3 +1,4 @@
+import { authSchema } from "../../src/sdk/http_auth.ts";
 import { tlsSchema } from "../../src/sdk/tls.ts";
 
 const HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
@@ -29,27 +30,7 @@ export const httpPollSchema = {
       description: "Each poll starts up to this much later, so that targets and agents do not align. "
         + "Default: a tenth of the interval, at most 5s.",
     },
-    auth: {
-      type: "object", additionalProperties: false,
-      description: "How to authenticate. Files are read before each poll, so that a rotated secret is used at once.",
-      properties: {
-        basic: {
-          type: "object", additionalProperties: false, required: ["username"], description: "HTTP basic authentication.",
-          properties: {
-            username: { type: "string", description: "User name." },
-            password: { type: "string", writeOnly: true, description: "Password." },
-            password_file: { type: "string", minLength: 1, description: "File that holds the password." },
-          },
-        },
-        bearer: {
-          type: "object", additionalProperties: false, description: "A bearer token.",
-          properties: {
-            token: { type: "string", writeOnly: true, minLength: 1, description: "Token." },
-            token_file: { type: "string", minLength: 1, description: "File that holds the token." },
-          },
-        },
-      },
-    },
+    auth: authSchema("Files are read before each poll, so that a rotated secret is used at once."),
     tls: tlsSchema,
     max_body_size: {
       type: "string", format: "size", default: "10MiB",

@@ -1,8 +1,31 @@
 import { readFile } from "node:fs/promises";
-import { ConfigError, PermanentError } from "../../src/sdk/errors.ts";
-import { basicAuthorization } from "../../src/sdk/http_message.ts";
+import { ConfigError, PermanentError } from "./errors.ts";
+import { basicAuthorization } from "./http_message.ts";
 
 const SECRET_CHARS_MAX = 65_536;
+
+/** Keys of `auth` for whatever asks by HTTP. `files` says when files are read. */
+export const authSchema = (files: string) => ({
+  type: "object", additionalProperties: false,
+  description: `How to authenticate. ${files}`,
+  properties: {
+    basic: {
+      type: "object", additionalProperties: false, required: ["username"], description: "HTTP basic authentication.",
+      properties: {
+        username: { type: "string", description: "User name." },
+        password: { type: "string", writeOnly: true, description: "Password." },
+        password_file: { type: "string", minLength: 1, description: "File that holds the password." },
+      },
+    },
+    bearer: {
+      type: "object", additionalProperties: false, description: "A bearer token.",
+      properties: {
+        token: { type: "string", writeOnly: true, minLength: 1, description: "Token." },
+        token_file: { type: "string", minLength: 1, description: "File that holds the token." },
+      },
+    },
+  },
+}) as const;
 
 /** `auth` as configured. */
 export interface AuthConfig {
@@ -26,7 +49,7 @@ export function checkAuth(auth: AuthConfig): void {
   }
 }
 
-/** The `authorization` header of one poll. Rejects with the path, never the content, of a file that is no secret. */
+/** The `authorization` header of one request. Rejects with the path, never the content, of a file that is no secret. */
 export async function authorization({ basic, bearer }: AuthConfig): Promise<string> {
   if (basic !== undefined) return basicAuthorization(basic.username, basic.password ?? await secretIn(basic.password_file!));
   return `Bearer ${bearer!.token?.trim() ?? await secretIn(bearer!.token_file!)}`;
