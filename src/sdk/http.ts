@@ -40,6 +40,14 @@ export interface HttpResponse {
   readonly receivedAt: number;
 }
 
+/**
+ * What carries requests in the network's place: `sojourn test` answers by it. It gives any answer as it is, and rejects
+ * when there is none, or with the signal's reason.
+ */
+export interface Transport {
+  send(request: OutboundRequest): Promise<HttpResponse>;
+}
+
 /** Connections to the outside, kept open between requests. */
 export interface HttpClient {
   /**
@@ -52,10 +60,16 @@ export interface HttpClient {
   close(): Promise<void>;
 }
 
+export interface HttpClientOptions {
+  readonly clock: Clock;
+  readonly tls?: TlsConfig | undefined;
+  readonly connectionsMax?: number;
+  /** Used instead of the network; a redirect is then the answer. */
+  readonly transport?: Transport | undefined;
+}
+
 /** A client of its own: what one component has open never holds up another. No side effect before the first `send`. */
-export function createHttpClient(
-  { clock, tls, connectionsMax = 16 }: { readonly clock: Clock; readonly tls?: TlsConfig | undefined; readonly connectionsMax?: number },
-): HttpClient {
+export function createHttpClient({ clock, tls, connectionsMax = 16, transport }: HttpClientOptions): HttpClient {
   let opening: Promise<Agent> | undefined;
   let closed = false;
   const retired = new Set<Promise<void>>();
@@ -104,6 +118,7 @@ export function createHttpClient(
     const name = request.name ?? safeUrl(url);
     const method = request.method ?? "GET";
     try {
+      if (transport !== undefined) return await carried(transport, request);
       for (let redirects = 0; ; redirects++) {
         const response = await attempt(url, request, headers);
         const location = redirection(method, response);
@@ -119,6 +134,13 @@ export function createHttpClient(
       if (error instanceof PermanentError) throw new PermanentError(`${method} ${name}: ${error.message}`, { cause: error.cause });
       throw new Error(`${method} ${name} failed`, { cause: error });
     }
+  }
+
+  async function carried(by: Transport, request: OutboundRequest): Promise<HttpResponse> {
+    if (closed) throw new Error("the client is closed");
+    const response = await by.send(request);
+    if (response.body.length <= request.bodyBytesMax) return response;
+    throw new PermanentError(`the answer is larger than ${request.bodyBytesMax} bytes`);
   }
 
   return {
