@@ -5,6 +5,7 @@ import { parseDuration } from "../sdk/duration.ts";
 import type { ScopeName } from "../sdk/expression.ts";
 import { compileExpression } from "../sdk/expression_compile.ts";
 import type { Json } from "../sdk/observation.ts";
+import { matcherError } from "../sdk/matchers.ts";
 import { parseSize } from "../sdk/size.ts";
 import { compileTemplate } from "../sdk/template_compile.ts";
 import type { Accepts, Schema } from "./schema_walk.ts";
@@ -47,6 +48,7 @@ const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   address: isAddress,
   glob: isGlob,
   regex: (text) => regexError(text) === undefined,
+  matcher: (text) => matcherError(text) === undefined,
   "date-time": (text) => /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(text) && Number.isFinite(Date.parse(text)),
 };
 

@@ -1,5 +1,6 @@
 import type { Json } from "../sdk/observation.ts";
 import type { Schema } from "./schema_walk.ts";
+import { matcherError } from "../sdk/matchers.ts";
 import { oneOf, suggestion } from "../sdk/suggest.ts";
 import { regexError, type Finding } from "./validator.ts";
 
@@ -18,6 +19,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   size: "is not a size; allowed: a number with a unit, such as 500kB, 1MiB or 2GiB",
   address: "is not an address; allowed: host:port, :port or [v6]:port",
   glob: "is not a glob; allowed: a path with * ? ** [a-z] or {a,b}",
+  matcher: "is not a matcher; allowed: name=value, name!=value, name=~regex or name!~regex",
   "date-time": "is not a time; allowed: RFC 3339, such as 2026-01-31T12:00:00Z",
 };
 
@@ -91,6 +93,7 @@ export function worded(finding: Finding, shown: string | undefined): string {
       if (schema === "regex" && typeof value === "string") {
         return `is not a regular expression${shown === undefined ? "" : `: ${regexError(value) ?? ""}`}; allowed: RE2 syntax`;
       }
+      if (schema === "matcher" && typeof value === "string" && shown !== undefined) return `${quoted(shown)} ${matcherError(value) ?? ""}`;
       return `${quoted(shown)} ${FORMATS[String(schema)] ?? `is no ${String(schema)}`}`;
     case "expression":
       return shown === undefined ? "is no CEL expression" : String(params["reason"]);

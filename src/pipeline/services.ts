@@ -1,5 +1,8 @@
 import { Alerts } from "../alerts/alerts.ts";
-import { Outbox } from "../alerts/outbox.ts";
+import { Deliveries } from "../alerts/dispatch/deliveries.ts";
+import { Dispatcher } from "../alerts/dispatch/dispatcher.ts";
+import { Outbox } from "../alerts/dispatch/outbox.ts";
+import { Silences } from "../alerts/dispatch/silences.ts";
 import type { ServiceConfig } from "../config/model.ts";
 import { Resources } from "../resources/resources.ts";
 import type { Alert } from "../sdk/alert.ts";
@@ -39,6 +42,9 @@ export interface Services {
   readonly resources: Resources;
   readonly alerts: Alerts;
   readonly outbox: Outbox;
+  readonly dispatcher: Dispatcher;
+  readonly silences: Silences;
+  readonly deliveries: Deliveries;
   readonly positions: Positions;
   readonly seen: Seen;
   readonly deadLetters: DeadLetters;
@@ -86,6 +92,9 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
       soon();
     },
   });
+  const silences = new Silences({ clock, changed: soon });
+  const deliveries = new Deliveries({ clock, max: () => 10_000, changed: later });
+  const dispatcher = new Dispatcher({ outbox });
   const alerts = new Alerts({
     clock,
     externalLabels: () => settings().external_labels,
@@ -93,7 +102,7 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
     onFailure: (rule) => instruments.conditionErrors(`rule/${rule.id}`).add(1),
     notify(alert: Alert, exporters) {
       observeAlert?.(alert);
-      outbox.enqueue(alert, exporters);
+      dispatcher.changed(alert, exporters);
     },
     changed: (urgent) => committer.changed(urgent),
     rowOf: (type, id) => resources.row(type, id),
@@ -111,7 +120,7 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
     drain: (changes: TableChange[]) => queues.forEach((queue) => queue.drain(changes)),
     committed: () => queues.forEach((queue) => queue.committed()),
   };
-  const parts: Persistent[] = [resources, alerts, outbox, positions, seen, deadLetters, metrics, queueStore, queueParts];
+  const parts: Persistent[] = [resources, alerts, silences, dispatcher, outbox, deliveries, positions, seen, deadLetters, metrics, queueStore, queueParts];
   const storeReporter = reporter("store", "store");
   const committer = new Committer({
     clock,
@@ -126,7 +135,7 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
   });
 
   return {
-    resources, alerts, outbox, positions, seen, deadLetters, committer, queues, queueStore, reporter,
+    resources, alerts, outbox, dispatcher, silences, deliveries, positions, seen, deadLetters, committer, queues, queueStore, reporter,
     async restore() {
       await store.open(parts.flatMap(({ tables }) => [...tables]));
       for (const part of parts) await part.restore(store);

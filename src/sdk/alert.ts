@@ -86,6 +86,8 @@ export interface Notification {
   readonly cause: "fired" | "changed" | "repeat" | "resolved" | "test";
   /** Firing first. Those that are over since the last message are told once. */
   readonly alerts: readonly Alert[];
+  /** How many more there are, where the group is too large to list them all. Absent: none. */
+  readonly more?: number;
   /** Labels that the group shares by `group_by`; empty where each alert is on its own. */
   readonly group: Readonly<Record<string, string>>;
   /** What the exporter's receipt said when it delivered the same incident before, if anything. */

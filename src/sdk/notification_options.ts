@@ -1,5 +1,5 @@
 const matcher = {
-  type: "string", minLength: 1, maxLength: 1_000,
+  type: "string", format: "matcher", minLength: 1, maxLength: 1_000,
   description: "As Alertmanager's: name=value, name!=value, name=~regex, name!~regex; value may stand in double quotes.",
 } as const;
 

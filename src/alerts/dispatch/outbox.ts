@@ -1,9 +1,9 @@
-import type { Alert } from "../sdk/alert.ts";
-import { backoffMs } from "../sdk/backoff.ts";
-import { deadline, type Clock } from "../sdk/clock.ts";
-import { messageOf, PermanentError, RetryLaterError } from "../sdk/errors.ts";
-import { withSignal } from "../sdk/signal.ts";
-import type { Cell, Persistent, Store, Table, TableChange } from "../sdk/store.ts";
+import type { Alert } from "../../sdk/alert.ts";
+import { backoffMs } from "../../sdk/backoff.ts";
+import { deadline, type Clock } from "../../sdk/clock.ts";
+import { messageOf, PermanentError, RetryLaterError } from "../../sdk/errors.ts";
+import { withSignal } from "../../sdk/signal.ts";
+import type { Cell, Persistent, Store, Table, TableChange } from "../../sdk/store.ts";
 import { createLane, nextEntry, type Destination, type Entry, type Lane } from "./lane.ts";
 import { Receipts } from "./receipts.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PermanentError, RetryLaterError } from "../../src/sdk/errors.ts";
-import { harness, orders, type Harness } from "../support/agent.ts";
+import { PermanentError, RetryLaterError } from "../../../src/sdk/errors.ts";
+import { harness, orders, type Harness } from "../../support/agent.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

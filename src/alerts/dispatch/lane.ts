@@ -1,5 +1,5 @@
-import type { Alert, Notification, Receipt } from "../sdk/alert.ts";
-import type { Timer } from "../sdk/clock.ts";
+import type { Alert, Notification, Receipt } from "../../sdk/alert.ts";
+import type { Timer } from "../../sdk/clock.ts";
 
 /** Deliveries under way at once to one exporter; one at most for each dedup key. */
 const CONCURRENCY = 4;

@@ -1,6 +1,6 @@
-import type { Alert, Receipt } from "../sdk/alert.ts";
-import type { Json } from "../sdk/observation.ts";
-import type { Cell, Persistent, Store, Table, TableChange } from "../sdk/store.ts";
+import type { Alert, Receipt } from "../../sdk/alert.ts";
+import type { Json } from "../../sdk/observation.ts";
+import type { Cell, Persistent, Store, Table, TableChange } from "../../sdk/store.ts";
 
 const RECEIPTS: Table = {
   name: "receipts",
