@@ -31,6 +31,9 @@ export const httpPoll = defineReceiver({
     if (config.auth !== undefined) checkAuth(config.auth);
     const intervalMs = durationMs(config.interval);
     if (intervalMs < INTERVAL_MS_MIN) throw new ConfigError("/interval", `is below ${INTERVAL_MS_MIN}ms`);
+    if (config.expect_every !== undefined && durationMs(config.expect_every) <= intervalMs) {
+      throw new ConfigError("/expect_every", `is not longer than the interval (${config.interval}), so each poll would come late`);
+    }
     const jitterMs = config.jitter === undefined ? Math.min(intervalMs / 10, JITTER_MS_MAX) : durationMs(config.jitter);
     const timeoutMs = durationMs(config.timeout);
     const bodyBytesMax = sizeBytes(config.max_body_size);

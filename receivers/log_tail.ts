@@ -2,6 +2,7 @@ import { RE2JS } from "re2js";
 import { defineReceiver } from "../src/sdk/component.ts";
 import { durationMs } from "../src/sdk/duration.ts";
 import { ConfigError, messageOf } from "../src/sdk/errors.ts";
+import { expectEverySchema } from "../src/sdk/expect_every.ts";
 import { sizeBytes } from "../src/sdk/size.ts";
 import { compileGlob, type GlobPath } from "./log_tail/glob.ts";
 import { createTail } from "./log_tail/tail.ts";
@@ -61,6 +62,7 @@ export const logTail = defineReceiver({
       files_max: { type: "integer", minimum: 1, maximum: 100_000, default: 1_024, description: "Files held open at once." },
       include_file_name: { type: "boolean", default: true, description: "Adds the attribute `log.file.name`." },
       include_file_path: { type: "boolean", default: true, description: "Adds the attribute `log.file.path`." },
+      ...expectEverySchema,
     },
     examples: [{ include: ["/var/log/orders/*.log"], start_at: "beginning" }],
   },

@@ -1,4 +1,5 @@
 import { authSchema } from "../../src/sdk/http_auth.ts";
+import { expectEverySchema } from "../../src/sdk/expect_every.ts";
 import { tlsSchema } from "../../src/sdk/tls.ts";
 
 const HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
@@ -48,6 +49,7 @@ export const httpPollSchema = {
       type: "boolean", default: false,
       description: "An answer that is not 2xx is an observation too, as a whole (`each` is for 2xx); otherwise it is a failed poll.",
     },
+    ...expectEverySchema,
   },
   examples: [{ url: "https://shop.example/api/v1/orders", interval: "10s", each: "body.orders" }],
 } as const;

@@ -1,3 +1,5 @@
+import { expectEverySchema } from "../../src/sdk/expect_every.ts";
+
 const HEADER_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
 /** Keys of a `webhook` receiver. */
@@ -52,6 +54,7 @@ export const webhookSchema = {
         },
       },
     },
+    ...expectEverySchema,
   },
   examples: [{
     listen: "127.0.0.1:8081", path: "/webhooks/orders", signature: { scheme: "standard_webhooks", secrets: ["${env:HOOK_SECRET}"] },

@@ -164,9 +164,9 @@ export class Alerts implements Persistent, Judge {
     return this.#evaluator.held.has(type);
   }
 
-  /** A receiver cannot read its source, or can again. */
-  setFailing(receiver: string, failing: boolean): void {
-    if (failing) this.#evaluator.failing.add(receiver);
+  /** A receiver cannot read its source (`reason` is fit to be shown), or can again (`undefined`). */
+  setFailing(receiver: string, reason: string | undefined): void {
+    if (reason !== undefined) this.#evaluator.failing.add(receiver);
     else if (this.#evaluator.failing.delete(receiver)) this.#options.heard(receiver);
   }
 

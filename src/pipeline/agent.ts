@@ -12,6 +12,7 @@ import type { ApplyParts } from "./apply.ts";
 import { CatchUp } from "./catch_up.ts";
 import { ComponentLogs } from "./component_logs.ts";
 import { createContext, onThrow, type ContextParts } from "./contexts.ts";
+import { ExpectEvery } from "./expect_every.ts";
 import type { Graph } from "./graph.ts";
 import { Health, type ReceiverStatus } from "./health.ts";
 import type { Instance, Use } from "./instance.ts";
@@ -58,6 +59,7 @@ export class Agent {
   readonly #catchUp: CatchUp;
   readonly #retired: Retired;
   readonly #health: Health;
+  readonly #expectEvery: ExpectEvery;
   readonly #restarts: Restarts;
   readonly #runner: Runner;
   #restored: Promise<void> | undefined;
@@ -81,6 +83,7 @@ export class Agent {
       queues: (receiver) => this.#queuesOf(receiver),
       accepted: (receiver) => instruments.accepted(receiver),
       duplicates: (receiver) => instruments.duplicates(receiver),
+      heard: (receiver) => this.#expectEvery.heard(receiver),
     });
     this.#catchUp = new CatchUp({
       clock,
@@ -101,11 +104,23 @@ export class Agent {
         if (instance !== undefined) void this.#runner.stopInstance(instance);
       },
     });
-    this.#health = new Health((receiver) => logs.of(instanceKey({ kind: "receiver", id: receiver })), (receiver, failing) => services.alerts.setFailing(receiver, failing));
+    this.#health = new Health({
+      logOf: (receiver) => logs.of(instanceKey({ kind: "receiver", id: receiver })),
+      onFailing: (receiver, reason) => services.alerts.setFailing(receiver, reason),
+      onTold: (receiver, failing) => this.#catchUp.failing(receiver, failing),
+    });
+    this.#expectEvery = new ExpectEvery({
+      clock,
+      stalled: (receiver) => services.committer.failing || this.#intake.waits(receiver),
+      onQuiet: (receiver, reason) => this.#health.setQuiet(receiver, reason),
+    });
     this.#restarts = new Restarts({
       clock,
       restart: (key) => this.#inTurn(() => this.#runner.restart(key)),
-      onFailed: (key, error) => logs.of(key).warn({}, `could not be restarted: ${messageOf(error)}`),
+      onFailed: (key, error) => {
+        this.#notWorking(key);
+        logs.of(key).warn({}, `could not be restarted: ${messageOf(error)}`);
+      },
     });
     const contextParts: ContextParts = {
       ...parts,
@@ -117,10 +132,7 @@ export class Agent {
         this.#health.caughtUp(receiver);
         this.#catchUp.caughtUp(receiver);
       },
-      onFailing: (receiver, reason) => {
-        this.#health.setFailing(receiver, reason);
-        this.#catchUp.failing(receiver, reason !== undefined);
-      },
+      onFailing: (receiver, reason) => this.#health.setFailing(receiver, reason),
       onStatus: (receiver, describe) => this.#health.describe(receiver, describe),
       onCrash: (key, uses, error) => this.#crashed(key, uses, error),
     };
@@ -132,6 +144,7 @@ export class Agent {
       catchUp: this.#catchUp,
       retired: this.#retired,
       health: this.#health,
+      expectEvery: this.#expectEvery,
       build: {
         definitions,
         contextOf: (config, uses, service) => createContext(contextParts, config, uses, service),
@@ -170,7 +183,7 @@ export class Agent {
     const reasons: string[] = [];
     for (const { file } of this.wanted?.rejected ?? []) reasons.push(`${file} is rejected`);
     for (const [receiver, reason] of this.#health.failing) reasons.push(`${receiver}: ${reason}`);
-    for (const key of this.#restarts.waiting) reasons.push(`${key} stopped working and is being restarted`);
+    for (const key of this.#restarts.waiting) if (!isReceiver(key)) reasons.push(`${key} stopped working and is being restarted`);
     if (this.services.committer.failing) reasons.push("nothing can be committed to the store");
     return reasons;
   }
@@ -217,7 +230,7 @@ export class Agent {
       services: this.services,
       intake: this.#intake,
       runner: this.#runner,
-      watchers: [this.#restarts, this.#catchUp, this.#retired],
+      watchers: [this.#restarts, this.#catchUp, this.#expectEvery, this.#retired],
       limitMs: durationMs(this.wanted?.service.shutdown_timeout ?? "30s"),
       turn: this.#turn,
       instances: () => new Set([...this.graph.instances.values(), ...this.#retired.instances]),
@@ -272,7 +285,19 @@ export class Agent {
 
   /** A component gave up: it is made anew alone, after a while; everything else goes on. */
   #broken(key: string, error: unknown): void {
+    if (this.#stopped === undefined) this.#notWorking(key);
     if (!this.#restarts.crashed(key)) return;
     this.#logs.of(key).error({}, `stopped working, will be restarted: ${messageOf(error)}`);
   }
+
+  #notWorking(key: string): void {
+    if (isReceiver(key)) this.#health.crashed(key.slice(RECEIVER.length));
+  }
+}
+
+const RECEIVER = instanceKey({ kind: "receiver", id: "" });
+
+/** Of an instance key. What is wrong with receivers is in their health. */
+function isReceiver(key: string): boolean {
+  return key.startsWith(RECEIVER);
 }

@@ -72,7 +72,7 @@ export class CatchUp {
   }
 
   /**
-   * The receiver cannot read its source, or can again. What only it feeds is stale and not judged anyway; what others feed
+   * The receiver brings no news, or does again: whoever judges says why. What only it feeds is stale and not judged anyway; what others feed
    * must not wait for it. Call after that was said to who judges.
    */
   failing(receiver: string, failing: boolean): void {

@@ -9,6 +9,7 @@ import type { Counter, Metrics } from "../sdk/metrics.ts";
 import { wholeBody, type Json, type Observation } from "../sdk/observation.ts";
 import { compileTemplate } from "../sdk/template_compile.ts";
 import type { ComponentLogs } from "./component_logs.ts";
+import { checkExpectEvery } from "./expect_every.ts";
 import type { Instance, Use } from "./instance.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Intake } from "./intake.ts";
@@ -89,6 +90,7 @@ function baseContext(parts: ContextParts, { kind, id }: ComponentConfig, uses: U
 
 function receiverContext(parts: ContextParts, config: ComponentConfig, uses: Use[]): ReceiverContext {
   const { id } = config;
+  checkExpectEvery(config);
   return {
     ...baseContext(parts, config, uses),
     listeners: parts.listeners,

@@ -17,6 +17,8 @@ export interface IntakeOptions {
   readonly queues: (receiver: string) => readonly ExportQueue[];
   readonly accepted: (receiver: string) => Counter;
   readonly duplicates: (receiver: string) => Counter;
+  /** Something came, redelivered or not; told after it was processed. */
+  readonly heard: (receiver: string) => void;
 }
 
 /** An emit that waits for room in an exporter's queue. */
@@ -50,6 +52,11 @@ export class Intake {
   leave(receiver: string, reason: string): void {
     this.#leaving.set(receiver, reason);
     for (const { done } of this.#lines.get(receiver)?.splice(0) ?? []) done.reject(new NotAcceptedError(reason));
+  }
+
+  /** True while batches of it wait for room. */
+  waits(receiver: string): boolean {
+    return this.#lines.has(receiver);
   }
 
   /** Another graph runs: its receivers may wait, and for its exporters only. */
@@ -103,6 +110,7 @@ export class Intake {
     // One pipeline after the other: none can see what another makes of an observation.
     for (const flow of flows) for (const observation of fresh) flow(observation);
     if (fresh.length > 0) this.#options.accepted(receiver).add(fresh.length);
+    if (batch.length > 0) this.#options.heard(receiver);
     if (position !== undefined) positions.set(receiver, position);
     // A source that can be read again may wait for others to share the commit; whoever waits for an answer may not.
     const urgent = position === undefined;

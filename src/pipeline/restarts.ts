@@ -17,6 +17,8 @@ interface Crashed {
   /** Undefined: it works again, since `workingSince`. */
   timer: Timer | undefined;
   workingSince: number | undefined;
+  /** While it was being made anew it gave up already. */
+  crashedAgain: boolean;
 }
 
 /** Components that gave up: each is made anew alone, after a while that grows; everything else goes on. */
@@ -38,9 +40,10 @@ export class Restarts {
   crashed(key: string): boolean {
     const { clock } = this.#options;
     const known = this.#components.get(key);
+    if (known !== undefined && known.workingSince === undefined) known.crashedAgain = true;
     if (this.#stopped || (known !== undefined && known.workingSince === undefined)) return false;
     const lasted = known?.workingSince !== undefined && clock.now() - known.workingSince >= STABLE_MS;
-    const crashed: Crashed = { failures: known === undefined || lasted ? 0 : known.failures, timer: undefined, workingSince: undefined };
+    const crashed: Crashed = { failures: known === undefined || lasted ? 0 : known.failures, timer: undefined, workingSince: undefined, crashedAgain: false };
     this.#components.set(key, crashed);
     this.#again(key, crashed);
     return true;
@@ -62,9 +65,12 @@ export class Restarts {
     crashed.failures++;
     crashed.timer = clock.at(clock.now() + backoffMs(WAIT, crashed.failures, clock), () => {
       const current = (): boolean => this.#components.get(key) === crashed && !this.#stopped;
+      crashed.crashedAgain = false;
       restart(key).then(
         () => {
-          if (current()) crashed.workingSince = clock.now();
+          if (!current()) return;
+          if (crashed.crashedAgain) this.#again(key, crashed);
+          else crashed.workingSince = clock.now();
         },
         (error: unknown) => {
           if (!current()) return;

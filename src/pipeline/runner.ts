@@ -4,6 +4,7 @@ import type { Logger } from "../sdk/log.ts";
 import { apply, build, stop, type ApplyParts } from "./apply.ts";
 import type { CatchUp } from "./catch_up.ts";
 import type { ComponentLogs } from "./component_logs.ts";
+import type { ExpectEvery } from "./expect_every.ts";
 import { EMPTY_GRAPH, type Graph } from "./graph.ts";
 import type { Health } from "./health.ts";
 import type { Instance } from "./instance.ts";
@@ -22,6 +23,7 @@ export interface RunnerParts {
   readonly catchUp: CatchUp;
   readonly retired: Retired;
   readonly health: Health;
+  readonly expectEvery: ExpectEvery;
   readonly listeners: AgentListeners;
   readonly build: Pick<ApplyParts, "definitions" | "contextOf" | "flow">;
   readonly makeQueue: (instance: Instance) => ExportQueue;
@@ -121,7 +123,7 @@ export class Runner {
 
   /** One tick: observations see the graph before or the one after, rules and resources with it. */
   #swap(graph: Graph, wanted: Wanted): void {
-    const { services, logs, catchUp, intake, health, retired } = this.#parts;
+    const { services, logs, catchUp, intake, health, expectEvery, retired } = this.#parts;
     const { resources, alerts, outbox, queues } = services;
     const receivers = new Set(graph.flows.keys());
     this.#graph = graph;
@@ -147,6 +149,7 @@ export class Runner {
       if (!graph.instances.has(`exporter:${exporter}`) && outbox.pending(exporter) > 0) retired.add(exporter, undefined);
     }
     health.keepOnly(receivers);
+    expectEvery.configure([...receivers].map((id) => graph.instances.get(`receiver:${id}`)!.config));
   }
 
   async #dismiss(instance: Instance, replaced: boolean): Promise<void> {

@@ -10,6 +10,7 @@ import { problemText } from "../../src/pipeline/problems.ts";
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
 import { defineExporter, defineProcessor, defineReceiver, type AnyDefinition, type Context, type ReceiverContext } from "../../src/sdk/component.ts";
 import { observation, type Json, type Observation, type ObservationFields } from "../../src/sdk/observation.ts";
+import { expectEverySchema } from "../../src/sdk/expect_every.ts";
 import { sendingQueueSchema } from "../../src/sdk/sending_queue.ts";
 import type { Logger } from "../../src/sdk/log.ts";
 import { settled, virtualClock, type VirtualClock } from "../../src/sdk/virtual_clock.ts";
@@ -192,7 +193,7 @@ function definitionsOf({ contexts, sent, notifications, exported, lifecycle, des
     type: "feed", summary: "Emits what a test says.", stability: "stable",
     schema: {
       type: "object", additionalProperties: false,
-      properties: { fail_start, mark, behind: { type: "boolean", default: false, description: "It has not caught up when it starts." } },
+      properties: { fail_start, mark, behind: { type: "boolean", default: false, description: "It has not caught up when it starts." }, ...expectEverySchema },
     },
     create(config, context) {
       contexts.set(context.id, context);
