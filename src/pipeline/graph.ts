@@ -3,6 +3,7 @@ import type { Counter } from "../sdk/metrics.ts";
 import type { Observation } from "../sdk/observation.ts";
 import { collect, type Declared, type PipelineParts } from "./declarations.ts";
 import type { Instance } from "./instance.ts";
+import { lifecycleTakers, takesObservations, trackedTypes } from "./lifecycle.ts";
 import { instanceKey } from "./plan.ts";
 import { PlanError, problemAt } from "./problems.ts";
 import type { ExportQueue } from "./queue.ts";
@@ -22,8 +23,10 @@ export interface Graph {
   /** The pipelines that take a receiver, in the order of their names. */
   readonly flows: ReadonlyMap<string, readonly Flow[]>;
   readonly reads: ReadonlyMap<string, BodyReads>;
-  /** Exporters that take the observations of a receiver. */
+  /** Exporters that take the observations of a receiver, or what these do to the lives of resources. */
   readonly exportersOf: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Exporters that take the lives of the resources of a type. */
+  readonly lifecycles: ReadonlyMap<string, ReadonlySet<string>>;
   readonly declared: Declared;
   readonly instances: ReadonlyMap<string, Instance>;
   readonly pipelines: readonly PipelineConfig[];
@@ -42,6 +45,7 @@ export const EMPTY_GRAPH: Graph = {
   flows: new Map(),
   reads: new Map(),
   exportersOf: new Map(),
+  lifecycles: new Map(),
   declared: { types: [], rules: [], feeds: new Map() },
   instances: new Map(),
   pipelines: [],
@@ -68,22 +72,25 @@ export function buildGraph(pipelines: readonly PipelineConfig[], instances: Read
   const flows = new Map<string, Flow[]>();
   const reads = new Map<string, BodyReads>();
   const exportersOf = new Map<string, Set<string>>();
+  const lifecycles = lifecycleTakers(wired);
   for (const pipeline of wired) {
+    const telling = trackedTypes(pipeline).flatMap((type) => [...(lifecycles.get(type) ?? [])]);
     const flow = flowOf(pipeline, parts);
     for (const { config } of pipeline.receivers) {
       flows.set(config.id, [...(flows.get(config.id) ?? []), flow]);
       reads.set(config.id, merged(reads.get(config.id), readsOf(pipeline)));
       const taking = exportersOf.get(config.id) ?? new Set();
-      for (const exporter of pipeline.exporters) if (exporter.component.export !== undefined) taking.add(exporter.config.id);
+      for (const exporter of pipeline.exporters) if (takesObservations(exporter)) taking.add(exporter.config.id);
+      for (const exporter of telling) taking.add(exporter);
       exportersOf.set(config.id, taking);
     }
   }
-  return { flows, reads, exportersOf, declared, instances, pipelines };
+  return { flows, reads, exportersOf, lifecycles, declared, instances, pipelines };
 }
 
 /** One function from the receiver to the exporters' queues; each step counts what comes in and what goes on. */
 function flowOf({ processors, exporters }: PipelineParts, parts: FlowParts): Flow {
-  const queues = exporters.flatMap(({ component, config }) => (component.export === undefined ? [] : (parts.queueOf(config.id) ?? [])));
+  const queues = exporters.filter(takesObservations).flatMap(({ config }) => parts.queueOf(config.id) ?? []);
   let flow: Flow = (observation) => {
     if (queues.length === 0) return;
     const kept = keptCopy(observation);
@@ -112,7 +119,7 @@ function flowOf({ processors, exporters }: PipelineParts, parts: FlowParts): Flo
 
 function readsOf({ processors, exporters }: PipelineParts): BodyReads {
   const paths = processors.flatMap(({ uses }) => uses.flatMap(({ reads }) => reads.bodyPaths));
-  const whole = exporters.some(({ component }) => component.export !== undefined) || processors.some(({ uses }) => uses.some(({ reads }) => reads.body.has("")));
+  const whole = exporters.some(takesObservations) || processors.some(({ uses }) => uses.some(({ reads }) => reads.body.has("")));
   return { whole, paths };
 }
 

@@ -1,4 +1,4 @@
-import type { EvaluatedResource, ResourceView, Transition } from "../sdk/resource.ts";
+import type { EvaluatedResource, LifecycleChange, ResourceView, Transition } from "../sdk/resource.ts";
 import { bodyOf, wholeBody, type Attributes, type Json, type Observation } from "../sdk/observation.ts";
 import type { Cell, Persistent, Store, Table, TableChange } from "../sdk/store.ts";
 
@@ -90,10 +90,12 @@ function textOf({ body, ...fields }: Observation): string {
 }
 
 function observationOf(text: string): Observation {
-  const { body, attributes, time, source, id, traceparent, snapshot, self, transition } = JSON.parse(text) as {
+  const { body, attributes, time, source, id, traceparent, snapshot, self, transition, lifecycle } = JSON.parse(text) as {
     body: Json; attributes: Attributes; time: number; source: string; id?: string; traceparent?: string; snapshot: boolean;
     self?: Fields & { attributes: Record<string, Json> }; transition?: Transition;
+    lifecycle?: LifecycleChange;
   };
   const resource = self === undefined ? undefined : keptResource(self, self.attributes);
-  return { body: bodyOf(body), attributes, time, source, id, traceparent, snapshot, self: resource, transition };
+  const restored = { body: bodyOf(body), attributes, time, source, id, traceparent, snapshot, self: resource, transition };
+  return lifecycle === undefined ? restored : { ...restored, lifecycle };
 }

@@ -9,6 +9,7 @@ import { EMPTY_GRAPH, type Graph } from "./graph.ts";
 import type { Health } from "./health.ts";
 import type { Instance } from "./instance.ts";
 import type { Intake } from "./intake.ts";
+import { watchLifecycles } from "./lifecycle.ts";
 import type { AgentListeners } from "./listeners.ts";
 import { fingerprintOf, plan } from "./plan.ts";
 import type { ExportQueue, QueueLimits } from "./queue.ts";
@@ -132,6 +133,7 @@ export class Runner {
     intake.graphChanged();
     catchUp.feeds(graph.declared.feeds);
     resources.configure(graph.declared.types);
+    watchLifecycles(graph.lifecycles, services);
     alerts.configure(graph.declared.rules, new Set(wanted.rejected.map(({ file }) => file)), receivers);
     catchUp.settle();
     for (const instance of graph.instances.values()) {

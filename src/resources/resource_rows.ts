@@ -1,6 +1,6 @@
 import type { Json } from "../sdk/observation.ts";
 import type { Cell, Table, TableChange } from "../sdk/store.ts";
-import { DELETED, DIRTY, ILLEGAL, type ResourceTable } from "./table.ts";
+import { DELETED, DIRTY, ILLEGAL, SINCE_ESTIMATED, type ResourceTable } from "./table.ts";
 
 /** A row for each resource, and for a while for each deleted one. */
 export const RESOURCES: Table = {
@@ -23,6 +23,7 @@ export const RESOURCES: Table = {
     ["attributes", "json"],
     ["visits", "json"],
     ["moved_at", "integer"],
+    ["began", "integer"],
   ],
   keyColumns: 1,
 };
@@ -57,6 +58,7 @@ export function drainTable(table: ResourceTable, changes: TableChange[]): void {
       table.attributesText(row),
       visitsText(table, row),
       table.movedAt[row]!,
+      table.began[row]!,
     );
   }
   table.dirty = [];
@@ -68,18 +70,19 @@ export function drainTable(table: ResourceTable, changes: TableChange[]): void {
 export function restoreRows(cells: readonly Cell[], tableOf: (type: string) => ResourceTable): number {
   let keyMax = 0;
   for (let i = 0; i < cells.length; i += WIDTH) {
-    const [key, type, id, state, previous, since, firstSeen, lastSeen, eventTime, sequence, incarnation, lastTransition, flags, sources, attributes, visits, movedAt] =
+    const [key, type, id, state, previous, since, firstSeen, lastSeen, eventTime, sequence, incarnation, lastTransition, flags, sources, attributes, visits, movedAt, began] =
       cells.slice(i, i + WIDTH);
     const table = tableOf(type as string);
     const row = table.add(id as string, key as number);
     keyMax = Math.max(keyMax, key as number);
     table.countOut(row);
-    table.flags[row] = (flags as number) & (DELETED | ILLEGAL);
+    table.flags[row] = (flags as number) & (DELETED | ILLEGAL | SINCE_ESTIMATED);
     table.state[row] = table.states.restored(state as string);
     table.previous[row] = table.states.restored(previous as string);
     if ((table.flags[row]! & DELETED) === 0) table.countIn(row);
     table.since[row] = since as number;
     table.movedAt[row] = (movedAt ?? since) as number;
+    table.began[row] = (began ?? Math.min(firstSeen as number, since as number)) as number;
     table.firstSeen[row] = firstSeen as number;
     table.lastSeen[row] = lastSeen as number;
     table.eventTime[row] = eventTime as number;

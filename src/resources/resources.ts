@@ -4,6 +4,7 @@ import type { Json } from "../sdk/observation.ts";
 import type { Judge, Tracker, Transition, TypeDeclaration } from "../sdk/resource.ts";
 import { smallest } from "../sdk/smallest.ts";
 import type { Persistent, Store, TableChange } from "../sdk/store.ts";
+import type { TakeLife } from "./life.ts";
 import { drainTable, RESOURCES, restoreRows } from "./resource_rows.ts";
 import { Cursor, DELETED, ResourceTable } from "./table.ts";
 import { TypeTracker } from "./tracker.ts";
@@ -74,6 +75,11 @@ export class Resources implements Persistent {
       for (const row of type.table.index.values()) type.table.deadlines.arm(row, expiryOf(type, row));
     }
     this.#rearm();
+  }
+
+  /** Tells `take` what happens to the lives of resources of these types, and nobody of others; after `configure`. */
+  watch(types: { has(type: string): boolean }, take: TakeLife): void {
+    for (const [name, type] of this.#types) type.takeLife = types.has(name) ? take : undefined;
   }
 
   /** Judges every resource of a type: its rules changed. */
@@ -219,6 +225,7 @@ export class Resources implements Persistent {
         clock: this.#options.clock,
         declaration: undefined,
         judge: this.#judge,
+        takeLife: undefined,
         resumedAt: 0,
         nextKey: () => ++this.#keyMax,
         armed: () => this.#rearm(),

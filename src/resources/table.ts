@@ -7,6 +7,8 @@ import { StateNames } from "./state_names.ts";
 export const DELETED = 1;
 export const ILLEGAL = 2;
 export const DIRTY = 4;
+/** Since when it is in its state is not known: only a snapshot told. */
+export const SINCE_ESTIMATED = 8;
 
 /**
  * The resources of one type as arrays, one element a row: a million resources are a few arrays, not a million objects
@@ -36,6 +38,8 @@ export class ResourceTable {
   firstSeen = new Float64Array(64);
   lastSeen = new Float64Array(64);
   eventTime = new Float64Array(64);
+  /** When this incarnation began, as far as is known; Infinity until it has a first state, or none. */
+  began = new Float64Array(64);
   /** NaN until the source gives one. */
   sequence = new Float64Array(64);
   incarnation = new Uint32Array(64);
@@ -163,6 +167,7 @@ export class ResourceTable {
     this.firstSeen = grow(this.firstSeen, new Float64Array(length));
     this.lastSeen = grow(this.lastSeen, new Float64Array(length));
     this.eventTime = grow(this.eventTime, new Float64Array(length));
+    this.began = grow(this.began, new Float64Array(length));
     this.sequence = grow(this.sequence, new Float64Array(length));
     this.incarnation = grow(this.incarnation, new Uint32Array(length));
     this.lastTransition = grow(this.lastTransition, new Float64Array(length));

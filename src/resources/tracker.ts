@@ -1,8 +1,9 @@
 import type { Counter, Histogram } from "../sdk/metrics.ts";
 import type { Json, Observation } from "../sdk/observation.ts";
 import type { Sighting, TrackResult, Tracker, Transition } from "../sdk/resource.ts";
+import { Life } from "./life.ts";
 import { NO_STATE_ID } from "./state_names.ts";
-import { Cursor, DELETED, ILLEGAL, type ResourceTable } from "./table.ts";
+import { Cursor, DELETED, ILLEGAL, SINCE_ESTIMATED, type ResourceTable } from "./table.ts";
 import { expiryOf, judgeRow, type TypeState } from "./type_state.ts";
 
 /** Event times beyond now by more than this are taken for now. */
@@ -18,12 +19,14 @@ export class TypeTracker implements Tracker {
   /** Series of the moves and states seen so far, by number. */
   readonly #transitionCounters = new Map<number, Counter>();
   readonly #timesInState: Histogram[] = [];
+  readonly #life: Life;
 
   constructor(type: TypeState, attributes: readonly string[]) {
     this.#type = type;
     this.#table = type.table;
     this.#columns = attributes.map((name) => type.table.column(name));
     this.self = new Cursor(type.table, () => type.declaration);
+    this.#life = new Life(type);
   }
 
   sighting(): Sighting {
@@ -42,8 +45,11 @@ export class TypeTracker implements Tracker {
     };
   }
 
-  apply(sighting: Sighting, _observation: Observation): TrackResult {
+  apply(sighting: Sighting, observation: Observation): TrackResult {
+    const { takeLife } = this.#type;
+    if (takeLife !== undefined) this.#life.before(sighting.id);
     const result = this.#apply(sighting);
+    if (takeLife !== undefined) this.#life.after(result, sighting, this.transition, observation, takeLife);
     this.#type.metrics.result(result).add(1);
     this.#type.changed();
     return result;
@@ -105,6 +111,7 @@ export class TypeTracker implements Tracker {
     table.eventTime[row] = sighting.time;
     table.since[row] = sighting.since ?? sighting.time;
     table.movedAt[row] = sighting.time;
+    table.began[row] = table.since[row]!;
     if (sighting.sequence !== undefined) table.sequence[row] = sighting.sequence;
     table.sources[row] = table.withSource(0, sighting.source);
     table.touch(row);
@@ -123,6 +130,7 @@ export class TypeTracker implements Tracker {
     const table = this.#table;
     table.flags[row] = table.flags[row]! & ~(DELETED | ILLEGAL);
     table.incarnation[row] = table.incarnation[row]! + 1;
+    table.began[row] = Infinity;
     table.state[row] = NO_STATE_ID;
     table.previous[row] = NO_STATE_ID;
     table.visits.delete(row);
@@ -151,7 +159,7 @@ export class TypeTracker implements Tracker {
     const state = sighting.state === undefined ? before : table.states.id(sighting.state);
     if (state === before) {
       // The source may know only later when the state began.
-      if (sighting.state !== undefined && sighting.since !== undefined) table.since[row] = sighting.since;
+      if (sighting.state !== undefined && sighting.since !== undefined) this.#since(row, sighting.since, false);
       judgeRow(this.#type, this.self, undefined, true);
       return "updated";
     }
@@ -186,6 +194,7 @@ export class TypeTracker implements Tracker {
     const { table, declaration } = this.#type;
     if (declaration?.states.get(table.states.name(from))?.terminal !== true) return;
     table.incarnation[row] = table.incarnation[row]! + 1;
+    table.began[row] = Infinity;
     table.visits.delete(row);
   }
 
@@ -202,9 +211,16 @@ export class TypeTracker implements Tracker {
     table.previous[row] = table.state[row]!;
     this.#put(row, state);
     table.flags[row] = table.flags[row]! & ~ILLEGAL;
-    table.since[row] = sighting.since ?? sighting.time;
+    this.#since(row, sighting.since ?? sighting.time, sighting.snapshot && sighting.since === undefined);
     table.movedAt[row] = sighting.time;
     this.#visit(row, state);
+  }
+
+  #since(row: number, since: number, estimated: boolean): void {
+    const { table } = this.#type;
+    table.since[row] = since;
+    table.flags[row] = estimated ? table.flags[row]! | SINCE_ESTIMATED : table.flags[row]! & ~SINCE_ESTIMATED;
+    if (since < table.began[row]!) table.began[row] = since;
   }
 
   /** The move itself; `durationMs` undefined when it is not known. */

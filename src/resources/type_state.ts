@@ -2,6 +2,7 @@ import type { Clock } from "../sdk/clock.ts";
 import type { Counter, Histogram } from "../sdk/metrics.ts";
 import type { Judge, TrackResult, TypeDeclaration } from "../sdk/resource.ts";
 import { DELETED, type Cursor, type ResourceTable } from "./table.ts";
+import type { TakeLife } from "./life.ts";
 import type { TransitionLog } from "./transition_log.ts";
 
 /** Counters of one type, wired by whoever owns the metrics. */
@@ -24,6 +25,8 @@ export interface TypeState {
   readonly clock: Clock;
   declaration: TypeDeclaration | undefined;
   judge: Judge | undefined;
+  /** Undefined while nobody wants to know of lives. */
+  takeLife: TakeLife | undefined;
   /** Silence counts from here at the earliest: before, nobody listened. ms */
   resumedAt: number;
   nextKey(): number;
