@@ -1,4 +1,5 @@
 import type { Json } from "../sdk/observation.ts";
+import type { TimeIntervalConfig } from "../sdk/time_intervals.ts";
 
 /** A place in a configuration file. */
 export interface Place {
@@ -50,7 +51,7 @@ export interface PipelineConfig {
 export interface ServiceConfig {
   readonly external_labels: Readonly<Record<string, string>>;
   readonly storage: { readonly directory: string | undefined };
-  readonly api: { readonly listen: string };
+  readonly api: { readonly listen: string; readonly external_url: string | undefined };
   readonly health: { readonly listen: string | undefined };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error"; readonly format: "auto" | "json" | "pretty" };
   readonly evaluation_interval: string;
@@ -59,6 +60,25 @@ export interface ServiceConfig {
   readonly dedupe_ttl: string;
   readonly dedupe_max: number;
   readonly dead_letters_max: number;
+  readonly deliveries_max: number;
+  readonly silences: readonly {
+    readonly id?: string;
+    readonly matchers: readonly string[];
+    /** RFC 3339. */
+    readonly starts_at?: string;
+    readonly ends_at: string;
+    readonly created_by: string;
+    readonly comment: string;
+  }[];
+  readonly inhibit_rules: readonly InhibitRuleConfig[];
+  readonly time_intervals: Readonly<Record<string, readonly TimeIntervalConfig[]>>;
+}
+
+/** One of `service.inhibit_rules`. */
+export interface InhibitRuleConfig {
+  readonly source_matchers: readonly string[];
+  readonly target_matchers: readonly string[];
+  readonly equal: readonly string[];
 }
 
 /** One of a file's `tests:`; its steps are validated. */

@@ -1,12 +1,13 @@
 import { parseDuration } from "../sdk/duration.ts";
 import type { Json } from "../sdk/observation.ts";
 import type { Problem, ServiceConfig } from "./model.ts";
+import { notificationProblems, notificationProperties } from "./notification_schema.ts";
 import type { Schema } from "./schema_walk.ts";
 import { find, type Tree } from "./tree.ts";
 import { validate } from "./validate.ts";
 import { isAddress, type Validator } from "./validator.ts";
 
-const listen = (description: string, preset?: string): Schema => ({
+const listen = (description: string, preset?: string, more: Schema["properties"] = {}): Schema => ({
   type: "object",
   additionalProperties: false,
   description,
@@ -18,6 +19,7 @@ const listen = (description: string, preset?: string): Schema => ({
       description: "Address, host:port.",
       ...(preset === undefined ? {} : { default: preset }),
     },
+    ...more,
   },
 });
 
@@ -47,7 +49,12 @@ export const serviceSchema: Schema = {
         directory: { type: "string", minLength: 1, description: "Default: $STATE_DIRECTORY, else the user's state directory." },
       },
     },
-    api: listen("State, alerts, configuration, reload and health. On this machine only.", "127.0.0.1:9465"),
+    api: listen("State, alerts, configuration, reload and health. On this machine only.", "127.0.0.1:9465", {
+      external_url: {
+        type: "string", maxLength: 1_000, pattern: "^https?://[^\\s/?#@]+(?:/[^\\s?#@]*)?$",
+        description: "Where people reach the API (a proxy in front of it, say): http or https, without credentials and query. With it, messages link to their alerts.",
+      },
+    }),
     health: listen("A further address for /-/healthy and /-/ready alone, for probes from outside."),
     log: {
       type: "object",
@@ -65,6 +72,7 @@ export const serviceSchema: Schema = {
     dedupe_ttl: duration("3d", "How long an observation's idempotency id is remembered."),
     dedupe_max: { type: "integer", minimum: 1, maximum: 10_000_000, default: 100_000, description: "Ids remembered for each receiver, at most." },
     dead_letters_max: { type: "integer", minimum: 0, maximum: 1_000_000, default: 1000, description: "Dead letters kept." },
+    ...notificationProperties,
   },
 };
 
@@ -85,6 +93,7 @@ function further(tree: Tree): Problem[] {
       : undefined);
   check("/evaluation_interval", (text) =>
     (parseDuration(text) ?? EVALUATION_MS_MIN) < EVALUATION_MS_MIN ? `is too short; allowed: at least ${EVALUATION_MS_MIN}ms` : undefined);
+  problems.push(...notificationProblems(tree));
   return problems;
 }
 
@@ -103,6 +112,11 @@ export function serviceConfig(validator: Validator, tree: Tree): ServiceResult {
   if (problems.length > 0) return { service: undefined, redacted: null, problems };
   const { pipelines: _, ...given } = value as unknown as ServiceConfig & { pipelines?: unknown };
   const { pipelines: __, ...shown } = redacted as { readonly [key: string]: Json };
-  const service = { ...given, storage: { directory: given.storage.directory }, health: { listen: given.health.listen } };
+  const service = {
+    ...given,
+    storage: { directory: given.storage.directory },
+    health: { listen: given.health.listen },
+    api: { listen: given.api.listen, external_url: given.api.external_url },
+  };
   return { service, redacted: shown, problems };
 }

@@ -47,7 +47,7 @@ test("the long form becomes components with defaults, pipelines, service and tes
   assert.deepEqual(loaded.wanted.service, {
     external_labels: { cluster: "eu-1" },
     storage: { directory: undefined },
-    api: { listen: "127.0.0.1:9465" },
+    api: { listen: "127.0.0.1:9465", external_url: undefined },
     health: { listen: undefined },
     log: { level: "info", format: "auto" },
     evaluation_interval: "15s",
@@ -56,6 +56,10 @@ test("the long form becomes components with defaults, pipelines, service and tes
     dedupe_ttl: "3d",
     dedupe_max: 100_000,
     dead_letters_max: 1000,
+    deliveries_max: 10_000,
+    silences: [],
+    inhibit_rules: [],
+    time_intervals: {},
   });
   assert.equal(loaded.wanted.tests[0]?.steps.length, 4);
   assert.equal(loaded.files[0]?.status, "taken");
