@@ -1,28 +1,33 @@
-import type { Alert } from "../sdk/alert.ts";
+import type { Acknowledgement, Alert } from "../sdk/alert.ts";
+import { cut } from "../sdk/alert_text.ts";
 import type { Clock, Timer } from "../sdk/clock.ts";
 import type { Sample } from "../sdk/metrics.ts";
-import type { EvaluatedResource, Judge } from "../sdk/resource.ts";
-import type { GroupRule, RuleDeclaration } from "../sdk/rule.ts";
+import type { Observation } from "../sdk/observation.ts";
+import type { EvaluatedResource, Judge, Transition } from "../sdk/resource.ts";
+import type { RuleDeclaration } from "../sdk/rule.ts";
 import type { Cell, Persistent, Store, TableChange } from "../sdk/store.ts";
+import { AlertIndex } from "./alert_index.ts";
 import { ALERTS, alertCells, alertStates, toAlert, type AlertState, type ConfiguredRule } from "./alert_state.ts";
-import { Evaluator } from "./evaluator.ts";
-import { GroupEvaluator, type ActiveGroupRule } from "./groups/group_evaluator.ts";
-import { Life } from "./life.ts";
+import { Evaluator, REMEMBERED } from "./evaluator.ts";
+import { Freshness } from "./freshness.ts";
+import { GroupEvaluator } from "./groups/group_evaluator.ts";
+import { Life, type Telling } from "./life.ts";
+import { Orphans } from "./orphans.ts";
+import { reconcile, ruleKey } from "./reconcile.ts";
+import { ResolvedAlerts } from "./resolved_alerts.ts";
 import { RuleMemory } from "./rule_memory.ts";
-import { TypeRules, type ActiveResourceRule, type ActiveRule } from "./rule_set.ts";
+import type { ActiveRule } from "./rule_set.ts";
 
-/** An alert whose rule is gone stays open this long: the file may have gone by mistake. */
-const RULE_REMOVED_AFTER_MS = 5 * 60_000;
-/** Resolved alerts are shown this long, and at most this many of them. */
-const RESOLVED_SHOWN_MS = 15 * 60_000;
-const RESOLVED_SHOWN_MAX = 1_000;
+const COMMENT_LENGTH_MAX = 1_000;
 
 export interface AlertsOptions {
   readonly clock: Clock;
   readonly externalLabels: () => Readonly<Record<string, string>>;
   readonly evaluationIntervalMs: () => number;
   readonly onFailure: (rule: RuleDeclaration, message: string) => void;
-  readonly notify: (alert: Alert, exporters: readonly string[]) => void;
+  readonly notify: (alert: Alert, exporters: readonly string[], telling: Telling) => void;
+  /** Somebody has seen an alert that fires. */
+  readonly acknowledged?: (alert: Alert) => void;
   /** Something must be committed; `urgent` when somebody may have to be told. */
   readonly changed: (urgent: boolean) => void;
   /** Row of a live resource. */
@@ -30,8 +35,10 @@ export interface AlertsOptions {
   readonly judgeAll: (type: string) => void;
   /** The type may be judged from now on. */
   readonly resume: (type: string) => void;
-  /** What this receiver feeds may be judged again. */
-  readonly heard: (receiver: string) => void;
+  /** What this receiver feeds may be judged again; `wasStale` says of what nothing could be heard meanwhile, by its sources. */
+  readonly heard: (receiver: string, wasStale: (sources: readonly string[]) => boolean) => void;
+  /** Receivers that told of the live resource in this row. */
+  readonly sourcesOf: (type: string, row: number) => readonly string[];
 }
 
 /** Every alert, its rule or not: what is open, and what was until a moment ago. */
@@ -41,11 +48,10 @@ export class Alerts implements Persistent, Judge {
   readonly #options: AlertsOptions;
   readonly #evaluator: Evaluator;
   readonly #groups: GroupEvaluator;
-  /** Open alerts whose rule is not configured now, by key. */
-  readonly #orphans = new Map<string, { readonly state: AlertState; readonly at: number }>();
-  /** By key, in the order in which they were resolved. */
-  readonly #resolved = new Map<string, AlertState>();
-  #frozenFiles: ReadonlySet<string> = new Set();
+  readonly #orphans = new Orphans(this.#memory);
+  readonly #resolved = new ResolvedAlerts();
+  readonly #index = new AlertIndex();
+  readonly #freshness = new Freshness(this.#memory);
   readonly #dirty = new Set<AlertState>();
   #deletes: Cell[] = [];
   #timer: Timer | undefined;
@@ -62,19 +68,22 @@ export class Alerts implements Persistent, Judge {
       notify: options.notify,
       changed: (state) => {
         this.#dirty.add(state);
+        this.#index.changed(state);
         if (state.status === "resolved") this.#showResolved(state);
         options.changed(state.status !== "pending");
       },
       dropped,
       memory,
     });
-    this.#evaluator = new Evaluator({ clock, life, evaluationIntervalMs, onFailure, dropped });
+    this.#evaluator = new Evaluator({ clock, life, memory, evaluationIntervalMs, onFailure, dropped });
     this.#groups = new GroupEvaluator({ clock, life, memory, evaluationIntervalMs, onFailure, isHeld: (type) => this.isHeld(type) });
   }
 
-  judge(resource: EvaluatedResource, leftState: string | undefined, observed: boolean): number {
+  judge(
+    resource: EvaluatedResource, leftState: string | undefined, observed: boolean, observation?: Observation, transition?: Transition,
+  ): number {
     this.#groups.tell(resource, observed);
-    return this.#evaluator.judge(resource, leftState, observed);
+    return this.#evaluator.judge(resource, leftState, observed, observation, transition);
   }
 
   mayExpire(resource: EvaluatedResource): boolean {
@@ -84,11 +93,7 @@ export class Alerts implements Persistent, Judge {
   forget(resource: EvaluatedResource, reason: "deleted" | "expired"): void {
     this.#groups.forget(resource);
     this.#evaluator.forget(resource, reason);
-    for (const [key, { state }] of this.#orphans) {
-      if (state.type !== resource.type || state.resource !== resource.id || state.group !== undefined) continue;
-      this.#orphans.delete(key);
-      this.#evaluator.end(state, reason);
-    }
+    for (const state of this.#orphans.takeOf(resource, REMEMBERED)) this.#evaluator.end(state, reason);
   }
 
   /**
@@ -98,48 +103,20 @@ export class Alerts implements Persistent, Judge {
    */
   configure(rules: readonly ConfiguredRule[], frozenFiles: ReadonlySet<string>, receivers?: ReadonlySet<string>): void {
     const now = this.#options.clock.now();
-    const before = new Map<string, AlertState[]>();
-    const remember = (state: AlertState): void => {
-      const key = ruleKey(state.type, state.rule);
-      const states = before.get(key);
-      if (states === undefined) before.set(key, [state]);
-      else states.push(state);
-    };
-    // While its file was rejected, nobody could say that the rule was gone.
-    const since = new Map([...this.#orphans].filter(([, { state }]) => !this.#frozenFiles.has(state.file)).map(([key, { at }]) => [key, at]));
-    this.#frozenFiles = frozenFiles;
     this.#evaluator.receivers = receivers;
-    for (const rule of this.#rules()) rule.open.forEach(remember);
-    for (const { state } of this.#orphans.values()) remember(state);
-    this.#orphans.clear();
-
-    const byType = new Map<string, ActiveResourceRule[]>();
-    const groupRules: ActiveGroupRule[] = [];
-    for (const rule of rules) {
-      const { declaration } = rule;
-      const open = new Map<number | string, AlertState>();
-      const key = ruleKey(declaration.type, declaration.id);
-      const ofGroups = isAboutGroups(declaration);
-      for (const state of before.get(key) ?? []) {
-        // Its kind may have changed under the same name: then it is another alert.
-        const at = ofGroups === (state.group === undefined) ? undefined : ofGroups ? state.resource : this.#options.rowOf(state.type, state.resource);
-        if (at !== undefined) open.set(at, state);
-        else this.#evaluator.end(state, "expired");
-      }
-      before.delete(key);
-      if (ofGroups) groupRules.push({ ...rule, declaration, open });
-      else byType.set(declaration.type, [...(byType.get(declaration.type) ?? []), { ...rule, declaration, open }]);
-    }
-    for (const states of before.values()) {
-      for (const state of states) {
-        const key = alertKey(state);
-        this.#orphans.set(key, { state, at: since.get(key) ?? now });
-      }
-    }
-    this.#evaluator.setRules(new Map([...byType].map(([type, list]) => [type, new TypeRules(list)])));
+    const { types, groupRules, ended, orphaned } = reconcile(rules, [...this.#open()], this.#options.rowOf);
+    for (const state of ended) this.#evaluator.end(state, "expired");
+    const configured = new Set(rules.map(({ declaration }) => ruleKey(declaration.type, declaration.id)));
+    this.#orphans.replace(orphaned, (type, rule) => configured.has(ruleKey(type, rule)), frozenFiles, now);
+    this.#evaluator.setRules(types);
+    const active = [...[...types.values()].flatMap(({ all }) => all), ...groupRules];
+    this.#freshness.configure(active);
     this.#groups.configure(groupRules);
-    const types = new Set([...byType.keys(), ...groupRules.map(({ declaration }) => declaration.type)]);
-    for (const type of types) this.#options.judgeAll(type);
+    this.#markStale();
+    this.#freshness.pass(() => {
+      for (const type of new Set(active.map(({ declaration }) => declaration.type))) this.#options.judgeAll(type);
+    });
+    this.#known();
     this.#tidy();
   }
 
@@ -151,8 +128,12 @@ export class Alerts implements Persistent, Judge {
   /** The receivers of the type have caught up: it is judged now. */
   release(type: string): void {
     if (!this.#evaluator.held.delete(type)) return;
-    this.#options.resume(type);
-    this.#groups.release(type);
+    this.#markStale();
+    this.#freshness.pass(() => {
+      this.#options.resume(type);
+      this.#groups.release(type);
+    });
+    this.#known();
   }
 
   /** The type is not fed any more: it need not wait. */
@@ -166,8 +147,15 @@ export class Alerts implements Persistent, Judge {
 
   /** A receiver cannot read its source (`reason` is fit to be shown), or can again (`undefined`). */
   setFailing(receiver: string, reason: string | undefined): void {
-    if (reason !== undefined) this.#evaluator.failing.add(receiver);
-    else if (this.#evaluator.failing.delete(receiver)) this.#options.heard(receiver);
+    const { failing } = this.#evaluator;
+    if (reason !== undefined) {
+      failing.add(receiver);
+      return this.#markStale();
+    }
+    if (!failing.delete(receiver)) return;
+    this.#markStale();
+    this.#freshness.pass(() => this.#options.heard(receiver, (sources) => this.#evaluator.isStaleBut(receiver, sources)));
+    this.#known();
   }
 
   isStale(sources: readonly string[]): boolean {
@@ -179,10 +167,47 @@ export class Alerts implements Persistent, Judge {
     return [...[...this.#open()].sort((a, b) => a.activeAt - b.activeAt), ...this.#resolved.values()].map(toAlert);
   }
 
+  /** The last episode of this key: open, or resolved a moment ago. */
+  get(dedupKey: string): Alert | undefined {
+    const state = this.#index.get(dedupKey);
+    return state === undefined ? undefined : toAlert(state);
+  }
+
+  /** Somebody has seen it, until the episode is over. Undefined when there is no such alert that fires. */
+  acknowledge(dedupKey: string, { by, comment, at }: Acknowledgement): Alert | undefined {
+    const state = this.#index.get(dedupKey);
+    if (state?.status !== "firing") return undefined;
+    state.acknowledged = { by: cut(by, COMMENT_LENGTH_MAX), comment: cut(comment, COMMENT_LENGTH_MAX), at };
+    this.#dirty.add(state);
+    this.#options.changed(true);
+    const alert = toAlert(state);
+    this.#options.acknowledged?.(alert);
+    return alert;
+  }
+
+  /** Copies of all that fire, in the order in which they began to; made one by one. */
+  *firing(): Iterable<Alert> {
+    for (const state of this.#index.firing) yield toAlert(state);
+  }
+
+  /** How many alerts of a rule fire. */
+  firingOf(type: string, rule: string): number {
+    return this.#index.firingOf(type, rule);
+  }
+
+  /** Alerts that fire on one resource. Copies. */
+  firingOn(type: string, id: string): Alert[] {
+    const row = this.#options.rowOf(type, id);
+    if (row === undefined) return [];
+    const states = [...(this.#evaluator.rulesOf(type)?.all ?? [])].map(({ open }) => open.get(row));
+    for (const state of this.#orphans.states()) if (state.type === type && state.resource === id && state.group === undefined) states.push(state);
+    return states.filter((state) => state?.status === "firing").map((state) => toAlert(state!));
+  }
+
   /** Firing alerts that this exporter was told of: it must live until they are over. */
   openOn(exporter: string): number {
     let count = 0;
-    for (const state of this.#open()) if (state.status === "firing" && state.notified.includes(exporter)) count++;
+    for (const state of this.#index.firing) if (state.notified.includes(exporter)) count++;
     return count;
   }
 
@@ -205,11 +230,12 @@ export class Alerts implements Persistent, Judge {
     await store.load(ALERTS, (cells) => {
       for (const state of alertStates(cells)) {
         if (state.status === "resolved") resolved.push(state);
-        else this.#orphans.set(alertKey(state), { state, at: this.#options.clock.now() });
+        else this.#orphans.add(state, this.#options.clock.now());
+        this.#index.changed(state);
       }
     });
     resolved.sort((a, b) => a.resolvedAt! - b.resolvedAt!);
-    for (const state of resolved) this.#resolved.set(alertKey(state), state);
+    for (const state of resolved) this.#resolved.add(state);
   }
 
   drain(changes: TableChange[]): void {
@@ -236,20 +262,42 @@ export class Alerts implements Persistent, Judge {
 
   *#open(): Iterable<AlertState> {
     for (const rule of this.#rules()) yield* rule.open.values();
-    for (const { state } of this.#orphans.values()) yield state;
+    yield* this.#orphans.states();
+  }
+
+  /** Rules that were judged for the first time are not new any more. */
+  #known(): void {
+    const { types, failing, held } = this.#evaluator;
+    // Where nothing was there to be judged, something may be missing for the receiver that fails.
+    this.#freshness.known(({ declaration: { type } }) => !held.has(type) && (failing.size === 0 || types.get(type)?.judged === true));
+  }
+
+  /** Says of each open alert whether its sources can still be read: a failing one, or one that is read again, concerns few. */
+  #markStale(): void {
+    const now = this.#options.clock.now();
+    for (const [type, { all }] of this.#evaluator.types) {
+      for (const { open } of all) {
+        for (const [row, state] of open) {
+          const stale = this.#evaluator.failing.size > 0 && this.#evaluator.isStale(this.#options.sourcesOf(type, row as number));
+          // After a start nobody knows before the receivers have said something.
+          if (stale === (state.staleSince !== undefined) || (!stale && this.isHeld(type))) continue;
+          state.staleSince = stale ? now : undefined;
+          this.#dirty.add(state);
+          this.#options.changed(false);
+        }
+      }
+    }
   }
 
   #delete(state: AlertState): void {
     this.#dirty.delete(state);
+    this.#index.forget(state);
     this.#deletes.push(state.type, state.rule, state.resource);
     this.#options.changed(false);
   }
 
   #showResolved(state: AlertState): void {
-    const key = alertKey(state);
-    this.#resolved.delete(key);
-    this.#resolved.set(key, state);
-    if (this.#timer === undefined || this.#resolved.size > RESOLVED_SHOWN_MAX) this.#tidy();
+    if (this.#resolved.add(state) || this.#timer === undefined) this.#tidy();
   }
 
   /** Resolves alerts whose rule has been gone long enough; forgets resolved ones that were shown long enough. */
@@ -257,58 +305,20 @@ export class Alerts implements Persistent, Judge {
     this.#timer?.cancel();
     this.#timer = undefined;
     const now = this.#options.clock.now();
-    let next = Infinity;
-    const removed: AlertState[] = [];
-    for (const [key, { state, at }] of this.#orphans) {
-      if (this.#frozenFiles.has(state.file)) continue;
-      const due = at + RULE_REMOVED_AFTER_MS;
-      if (due > now) {
-        next = Math.min(next, due);
-        continue;
-      }
-      this.#orphans.delete(key);
-      removed.push(state);
-    }
-    for (const [key, state] of this.#resolved) {
-      const due = state.resolvedAt! + RESOLVED_SHOWN_MS;
-      if (due > now && this.#resolved.size <= RESOLVED_SHOWN_MAX) {
-        next = Math.min(next, due);
-        break;
-      }
-      this.#resolved.delete(key);
-      if (!this.#isOpen(state)) this.#delete(state);
-    }
+    const { removed, nextMs } = this.#orphans.takeDue(now);
+    const resolved = this.#resolved.takeDue(now);
+    for (const state of resolved.forgotten) if (!this.#isOpen(state)) this.#delete(state);
+    const next = Math.min(nextMs, resolved.nextMs);
     if (next !== Infinity && !this.#stopped) this.#timer = this.#options.clock.at(next, () => this.#tidy());
     for (const state of removed) this.#evaluator.end(state, "rule_removed");
   }
 
   /** A new episode of the same rule and subject has the same key in the store. */
   #isOpen(state: AlertState): boolean {
-    if (this.#orphans.has(alertKey(state))) return true;
+    if (this.#orphans.has(state)) return true;
     const key = state.group === undefined ? this.#options.rowOf(state.type, state.resource) : state.resource;
     if (key === undefined) return false;
     const rules = state.group === undefined ? (this.#evaluator.rulesOf(state.type)?.all ?? []) : this.#groups.rules;
     return rules.some(({ declaration, open }) => declaration.type === state.type && declaration.id === state.rule && open.has(key));
   }
-}
-
-function isAboutGroups(declaration: RuleDeclaration & { readonly type: string }): declaration is GroupRule & { readonly type: string } {
-  switch (declaration.kind) {
-    case "aggregate":
-    case "window":
-    case "expect":
-    case "always":
-    case "failing":
-      return true;
-    default:
-      return false;
-  }
-}
-
-function ruleKey(type: string, rule: string): string {
-  return JSON.stringify([type, rule]);
-}
-
-function alertKey(state: AlertState): string {
-  return JSON.stringify([state.type, state.rule, state.resource]);
 }

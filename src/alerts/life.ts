@@ -11,8 +11,8 @@ import type { RuleMemory } from "./rule_memory.ts";
 
 const LABEL_LENGTH_MAX = 1_024;
 const ANNOTATION_LENGTH_MAX = 4_096;
-/** Name under which the memory of a rule keeps when an alert fired. */
-const FIRES = "fires:";
+/** Name under which the memory of a rule keeps when an alert fired: forget it with what the alert is about. */
+export const FIRES = "fires:";
 
 /** What a rule says at one moment. Reused: read it before the next call. */
 export interface Verdict {
@@ -43,17 +43,26 @@ export interface Subject {
   behind(): ObservationBehind | undefined;
 }
 
+/** How an alert comes to be told. */
+export interface Telling {
+  /** Its rule is judged for the first time: what it finds has been there before, however much it is. */
+  readonly firstSync: boolean;
+}
+
 export interface LifeOptions {
   readonly externalLabels: () => Readonly<Record<string, string>>;
   readonly onFailure: (rule: RuleDeclaration, message: string) => void;
   /** The alert must be told to these exporters, with the next commit. */
-  readonly notify: (alert: Alert, exporters: readonly string[]) => void;
+  readonly notify: (alert: Alert, exporters: readonly string[], telling: Telling) => void;
   /** The alert changed: it belongs into the next commit; a soon one, if it fires or is over. */
   readonly changed: (state: AlertState) => void;
   /** A pending alert is over before it fired: nothing of it is kept. */
   readonly dropped: (state: AlertState) => void;
   readonly memory: RuleMemory;
 }
+
+const NEWS: Telling = { firstSync: false };
+const FIRST_SYNC: Telling = { firstSync: true };
 
 /**
  * The life of every alert: pending, firing, resolved. It knows nothing of how a rule comes to its verdict, so that
@@ -84,7 +93,16 @@ export class Life {
     state.reason = reason;
     state.staleSince = undefined;
     this.#options.changed(state);
-    this.#options.notify(toAlert(state), state.notified);
+    this.#options.notify(toAlert(state), state.notified, NEWS);
+  }
+
+  /** What an alert was told of before its rule went to these exporters, too, is told to them. */
+  #tellFurther(rule: ActiveRule, state: AlertState): void {
+    const further = rule.exporters.filter((exporter) => !state.notified.includes(exporter));
+    if (further.length === 0) return;
+    state.notified = [...state.notified, ...further];
+    this.#options.changed(state);
+    this.#options.notify(toAlert(state), further, NEWS);
   }
 
   #holds(rule: ActiveRule, key: number | string, verdict: Verdict, subject: Subject, open: AlertState | undefined, now: number, held: boolean): number {
@@ -97,9 +115,19 @@ export class Life {
       state.clearSince = undefined;
       this.#options.changed(state);
     }
-    if (state.status !== "pending") return nextMs;
-    const firesAt = state.activeAt + (rule.declaration.forMs ?? 0);
     if (held) return nextMs;
+    const firesAt = state.activeAt + (rule.declaration.forMs ?? 0);
+    if (state.status === "firing") {
+      if (now >= firesAt || state.firedAt! >= firesAt) {
+        if (state.notified !== rule.exporters) this.#tellFurther(rule, state);
+        return nextMs;
+      }
+      // It fired by a shorter `for`: by the rule as it is now it does not yet.
+      rule.open.delete(key);
+      this.resolve(state, "recovered", now);
+      state = this.#begin(rule, subject, state.activeAt);
+      rule.open.set(key, state);
+    }
     if (now < firesAt) {
       // Shown as pending under the labels it will fire with; they are made anew when it does.
       if (state.labels["severity"] === undefined) state.labels = this.#labels(rule, subject, now);
@@ -178,7 +206,7 @@ export class Life {
     state.notified = rule.exporters;
     state.flapping = this.#isFlapping(rule, subject, now);
     this.#options.changed(state);
-    this.#options.notify(toAlert(state), rule.exporters);
+    this.#options.notify(toAlert(state), rule.exporters, rule.fresh === true ? FIRST_SYNC : NEWS);
   }
 
   /** Notes that it fires; true when it did so too often of late. */

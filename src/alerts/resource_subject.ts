@@ -2,20 +2,26 @@ import type { ObservationBehind } from "../sdk/alert.ts";
 import { timeText } from "../sdk/alert_text.ts";
 import { formatDuration } from "../sdk/duration.ts";
 import type { Scope } from "../sdk/expression.ts";
-import type { Json } from "../sdk/observation.ts";
+import type { Json, Observation } from "../sdk/observation.ts";
+import { observationExcerpt } from "../sdk/observation_excerpt.ts";
 import type { EvaluatedResource } from "../sdk/resource.ts";
 import type { ResourceRule } from "../sdk/rule.ts";
+import type { ResourceVerdict } from "./conditions.ts";
 import type { Subject } from "./life.ts";
 
 /** One resource as the subject of one rule. Reused for the next. */
 export class ResourceSubject implements Subject {
   #rule!: ResourceRule;
   #resource!: EvaluatedResource;
+  #verdict!: ResourceVerdict;
+  /** What is being judged because of it. */
+  observation: Observation | undefined;
   readonly group = undefined;
 
-  of(rule: ResourceRule, resource: EvaluatedResource): this {
+  of(rule: ResourceRule, resource: EvaluatedResource, verdict: ResourceVerdict): this {
     this.#rule = rule;
     this.#resource = resource;
+    this.#verdict = verdict;
     return this;
   }
 
@@ -34,24 +40,34 @@ export class ResourceSubject implements Subject {
   scope(): Scope {
     // Where it came from: what an illegal move is about.
     const { previous, state, since } = this.#resource;
-    return { self: this.#resource, transition: previous === "" ? undefined : { from: previous, to: state, at: since, duration: 0 } };
+    const transition = previous === "" ? undefined : { from: previous, to: state, at: since, duration: 0 };
+    return { self: this.#resource, transition, value: this.#verdict.measured };
   }
 
   behind(): ObservationBehind | undefined {
-    return undefined;
+    return this.observation === undefined ? undefined : observationExcerpt(this.observation);
   }
 
   limit(): string | undefined {
     const rule = this.#rule;
     switch (rule.kind) {
       case "expr":
+      case "change":
         return rule.expr.text;
       case "stuck":
         return formatDuration(rule.afterMs);
       case "looping":
         return String(rule.max);
-      default:
+      case "absent":
+        return formatDuration(rule.absentForMs);
+      case "sequence":
+        return formatDuration(rule.withinMs);
+      case "entered":
+      case "illegal":
+      case "undeclared":
         return undefined;
+      default:
+        return rule satisfies never;
     }
   }
 
@@ -66,6 +82,8 @@ export class ResourceSubject implements Subject {
       }
       case "looping":
         return resource.visits(rule.state);
+      case "change":
+        return this.#verdict.measured ?? null;
       default:
         return resource.state;
     }
@@ -73,7 +91,6 @@ export class ResourceSubject implements Subject {
 
   /** The story: what, since when, how it came there, and the limit. */
   details(): Record<string, Json> {
-    const rule = this.#rule;
     const resource = this.#resource;
     const details: Record<string, Json> = {};
     if (resource.state !== "") {
@@ -81,13 +98,40 @@ export class ResourceSubject implements Subject {
       details["since"] = timeText(resource.since);
       if (resource.previous !== "") details["previous_state"] = resource.previous;
     }
-    if (rule.kind === "stuck") details["limit"] = formatDuration(rule.afterMs);
-    if (rule.kind === "expr") details["condition"] = rule.expr.text;
-    if (rule.kind === "looping") details["limit"] = rule.max;
+    Object.assign(details, this.#reason());
     details["last_seen"] = timeText(resource.last_seen);
     for (const [name, value] of Object.entries(resource.attributes)) {
       if (!Object.hasOwn(details, name)) details[name] = value;
     }
     return details;
+  }
+
+  /** What the rule asks for, and what it found. */
+  #reason(): Record<string, Json> {
+    const rule = this.#rule;
+    const { measured, beganAt } = this.#verdict;
+    switch (rule.kind) {
+      case "expr":
+        return { condition: rule.expr.text };
+      case "stuck":
+        return { limit: formatDuration(rule.afterMs) };
+      case "looping":
+        return { limit: rule.max };
+      case "absent":
+        return { limit: formatDuration(rule.absentForMs), ...(rule.expr === undefined ? {} : { condition: rule.expr.text }) };
+      case "sequence":
+        return {
+          ...(beganAt === undefined ? {} : { began: timeText(beganAt) }),
+          after: rule.after.text, followed_by: rule.followedBy.text, limit: formatDuration(rule.withinMs),
+        };
+      case "change":
+        return { ...(measured === undefined ? {} : { change: measured }), of: rule.value.text, over: formatDuration(rule.overMs), condition: rule.expr.text };
+      case "entered":
+      case "illegal":
+      case "undeclared":
+        return {};
+      default:
+        return rule satisfies never;
+    }
   }
 }

@@ -7,6 +7,15 @@ const RULE_MEMORY: Table = {
   keyColumns: 3,
 };
 
+/** What one rule remembers. */
+interface Memory {
+  readonly type: string;
+  readonly rule: string;
+  readonly values: Map<string, Json>;
+  /** Names whose value the next commit writes. */
+  dirty: Set<string>;
+}
+
 /**
  * What rules must remember beside the state of resources: when a sequence began, the contents of windows, what was last
  * seen of something expected. It is written with the commit of the observation that changed it, so that neither a restart
@@ -15,54 +24,52 @@ const RULE_MEMORY: Table = {
 export class RuleMemory implements Persistent {
   readonly tables = [RULE_MEMORY];
   readonly #changed: () => void;
-  readonly #rules = new Map<string, Map<string, Json>>();
-  /** By rule, names whose value the next commit writes. */
-  #dirty = new Map<string, Set<string>>();
+  /** By type, by rule: asked with every observation, so without a key that would have to be put together. */
+  readonly #types = new Map<string, Map<string, Memory>>();
+  readonly #dirty = new Set<Memory>();
 
   constructor(changed: () => void) {
     this.#changed = changed;
   }
 
   get(type: string, rule: string, name: string): Json | undefined {
-    return this.#rules.get(keyOf(type, rule))?.get(name);
+    return this.#types.get(type)?.get(rule)?.values.get(name);
   }
 
   /** Undefined forgets it. */
   put(type: string, rule: string, name: string, value: Json | undefined): void {
-    const key = keyOf(type, rule);
-    let values = this.#rules.get(key);
-    if (value === undefined) {
-      if (values?.delete(name) !== true) return;
-    } else {
-      if (values === undefined) this.#rules.set(key, (values = new Map()));
-      values.set(name, value);
-    }
-    this.#touch(key, name);
+    const memory = value === undefined ? this.#types.get(type)?.get(rule) : this.#of(type, rule);
+    if (memory === undefined) return;
+    if (value !== undefined) memory.values.set(name, value);
+    else if (!memory.values.delete(name)) return;
+    memory.dirty.add(name);
+    this.#dirty.add(memory);
+    this.#changed();
   }
 
   entries(type: string, rule: string): Iterable<[name: string, value: Json]> {
-    return this.#rules.get(keyOf(type, rule)) ?? [];
+    return this.#types.get(type)?.get(rule)?.values ?? [];
   }
 
   /** Rules that have something to remember. */
   *rules(): Iterable<readonly [type: string, rule: string]> {
-    for (const key of this.#rules.keys()) yield JSON.parse(key) as [string, string];
+    for (const rules of this.#types.values()) for (const { type, rule, values } of rules.values()) if (values.size > 0) yield [type, rule];
   }
 
   forgetRule(type: string, rule: string): void {
-    const key = keyOf(type, rule);
-    for (const name of this.#rules.get(key)?.keys() ?? []) this.#touch(key, name);
-    this.#rules.delete(key);
+    const memory = this.#types.get(type)?.get(rule);
+    if (memory === undefined) return;
+    for (const name of memory.values.keys()) memory.dirty.add(name);
+    memory.values.clear();
+    this.#dirty.add(memory);
+    this.#changed();
   }
 
   async restore(store: Store): Promise<void> {
     await store.load(RULE_MEMORY, (cells) => {
       for (let i = 0; i < cells.length; i += 4) {
         const [type, rule, name, value] = cells.slice(i, i + 4) as [string, string, string, string];
-        const key = keyOf(type, rule);
-        let values = this.#rules.get(key);
-        if (values === undefined) this.#rules.set(key, (values = new Map()));
-        values.set(name, JSON.parse(value) as Json);
+        this.#of(type, rule).values.set(name, JSON.parse(value) as Json);
       }
     });
   }
@@ -71,27 +78,24 @@ export class RuleMemory implements Persistent {
     if (this.#dirty.size === 0) return;
     const puts: Cell[] = [];
     const deletes: Cell[] = [];
-    for (const [key, names] of this.#dirty) {
-      const [type, rule] = JSON.parse(key) as [string, string];
-      const values = this.#rules.get(key);
-      for (const name of names) {
-        const value = values?.get(name);
+    for (const memory of this.#dirty) {
+      const { type, rule, values, dirty } = memory;
+      for (const name of dirty) {
+        const value = values.get(name);
         if (value === undefined) deletes.push(type, rule, name);
         else puts.push(type, rule, name, JSON.stringify(value));
       }
+      memory.dirty = new Set();
     }
     changes.push({ table: RULE_MEMORY, puts, deletes });
-    this.#dirty = new Map();
+    this.#dirty.clear();
   }
 
-  #touch(key: string, name: string): void {
-    let names = this.#dirty.get(key);
-    if (names === undefined) this.#dirty.set(key, (names = new Set()));
-    names.add(name);
-    this.#changed();
+  #of(type: string, rule: string): Memory {
+    let rules = this.#types.get(type);
+    if (rules === undefined) this.#types.set(type, (rules = new Map()));
+    let memory = rules.get(rule);
+    if (memory === undefined) rules.set(rule, (memory = { type, rule, values: new Map(), dirty: new Set() }));
+    return memory;
   }
-}
-
-function keyOf(type: string, rule: string): string {
-  return JSON.stringify([type, rule]);
 }

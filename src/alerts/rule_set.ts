@@ -4,6 +4,8 @@ import type { AlertState, ConfiguredRule } from "./alert_state.ts";
 /** A rule at work: its alerts by row of the resource or key of the group. Few have any, so this stays small. */
 export interface ActiveRule extends ConfiguredRule {
   readonly open: Map<number | string, AlertState>;
+  /** It has not been judged yet: what it finds now has been there before. Absent: no. */
+  fresh?: boolean;
 }
 
 /** One about single resources. */
@@ -20,6 +22,8 @@ export class TypeRules {
   readonly ofStates: readonly ActiveResourceRule[];
   /** Rows that left a state while nothing could be said of them: an alert about that state may be open still. */
   readonly lingering = new Set<number>();
+  /** Some resource was judged by these rules, and something could have fired. */
+  judged = false;
   readonly #byState = new Map<string, ActiveResourceRule[]>();
 
   constructor(rules: readonly ActiveResourceRule[]) {

@@ -7,6 +7,7 @@ import { compileExpression } from "../sdk/expression_compile.ts";
 import type { Listeners } from "../sdk/listeners.ts";
 import type { Counter, Metrics } from "../sdk/metrics.ts";
 import { wholeBody, type Json, type Observation } from "../sdk/observation.ts";
+import { withoutSecrets } from "../sdk/observation_excerpt.ts";
 import { compileTemplate } from "../sdk/template_compile.ts";
 import type { ComponentLogs } from "./component_logs.ts";
 import { checkExpectEvery } from "./expect_every.ts";
@@ -139,15 +140,12 @@ export function onThrow(parts: ContextParts): (instance: Instance, observation: 
   };
 }
 
-const SECRET_ATTRIBUTE = /authorization|cookie|token|secret|password|api[-_]?key|signature/i;
-
 function addDeadLetter(parts: ContextParts, component: string, observation: Observation, reason: string): void {
-  const attributes = Object.entries(observation.attributes).filter(([name]) => !SECRET_ATTRIBUTE.test(name));
   parts.instruments.deadLetters(component).add(1);
   parts.services.deadLetters.add(component, reason, {
     source: observation.source,
     time: observation.time,
-    attributes: Object.fromEntries(attributes) as Json,
+    attributes: withoutSecrets(observation.attributes),
     body: wholeBody(observation.body),
   });
 }

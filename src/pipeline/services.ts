@@ -108,7 +108,8 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
     rowOf: (type, id) => resources.row(type, id),
     judgeAll: (type) => resources.judgeAll(type),
     resume: (type) => resources.resume(type),
-    heard: (receiver) => resources.heard(receiver),
+    heard: (receiver, wasStale) => resources.heard(receiver, wasStale),
+    sourcesOf: (type, row) => resources.sourcesOf(type, row),
   });
   resources.setJudge(alerts);
 

@@ -6,12 +6,18 @@
  * and arms the later one. So an observation of a quiet resource costs nothing here.
  */
 export class Deadlines {
+  readonly #orderOf: (row: number) => number;
   #heap = new Int32Array(64);
   #size = 0;
   /** By row: when it is due. */
   #at = new Float64Array(64);
   /** By row: its place in the heap, plus one; 0 when not armed. */
   #place = new Int32Array(64);
+
+  /** Of rows that are due at the same instant, the one with the lower number comes first. Default: the row itself. */
+  constructor(orderOf: (row: number) => number = (row) => row) {
+    this.#orderOf = orderOf;
+  }
 
   get size(): number {
     return this.#size;
@@ -20,6 +26,13 @@ export class Deadlines {
   /** The earliest deadline, or Infinity. */
   get nextMs(): number {
     return this.#size === 0 ? Infinity : this.#at[this.#heap[0]!]!;
+  }
+
+  /** Its first deadline comes before that of `other`. Neither is empty. */
+  isBefore(other: Deadlines): boolean {
+    const at = this.nextMs;
+    const otherAt = other.nextMs;
+    return at < otherAt || (at === otherAt && this.#orderOf(this.#heap[0]!) < other.#orderOf(other.#heap[0]!));
   }
 
   /** Makes sure that `row` comes up at `atMs` or earlier. */
@@ -63,12 +76,11 @@ export class Deadlines {
 
   #up(from: number): void {
     const row = this.#heap[from]!;
-    const at = this.#at[row]!;
     let i = from;
     while (i > 0) {
       const parent = (i - 1) >> 1;
       const above = this.#heap[parent]!;
-      if (this.#at[above]! <= at) break;
+      if (!this.#precedes(row, above)) break;
       this.#put(i, above);
       i = parent;
     }
@@ -77,18 +89,23 @@ export class Deadlines {
 
   #down(from: number): void {
     const row = this.#heap[from]!;
-    const at = this.#at[row]!;
     let i = from;
     for (;;) {
       let child = 2 * i + 1;
       if (child >= this.#size) break;
-      if (child + 1 < this.#size && this.#at[this.#heap[child + 1]!]! < this.#at[this.#heap[child]!]!) child++;
+      if (child + 1 < this.#size && this.#precedes(this.#heap[child + 1]!, this.#heap[child]!)) child++;
       const below = this.#heap[child]!;
-      if (this.#at[below]! >= at) break;
+      if (!this.#precedes(below, row)) break;
       this.#put(i, below);
       i = child;
     }
     this.#put(i, row);
+  }
+
+  #precedes(a: number, b: number): boolean {
+    const atA = this.#at[a]!;
+    const atB = this.#at[b]!;
+    return atA < atB || (atA === atB && this.#orderOf(a) < this.#orderOf(b));
   }
 
   #fit(row: number): void {

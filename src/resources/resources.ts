@@ -92,16 +92,23 @@ export class Resources implements Persistent {
   resume(typeName: string): void {
     const type = this.#types.get(typeName);
     if (type === undefined) return;
-    type.resumedAt = this.#options.clock.now();
+    type.table.listenedSince.fill(this.#options.clock.now());
     this.#judgeRows(type, undefined);
   }
 
-  /** A receiver can read its source again: what it feeds is judged, and silence counts from now. */
-  heard(receiver: string): void {
+  /**
+   * A receiver can read its source again: what it feeds is judged. Silence of what was stale (`wasStale` by its sources)
+   * counts from now; of anything else somebody could have heard meanwhile.
+   */
+  heard(receiver: string, wasStale: (sources: readonly string[]) => boolean): void {
+    const now = this.#options.clock.now();
     for (const type of this.#types.values()) {
-      const sets = type.table.sourceSets.map((set) => set.includes(receiver));
+      const { sourceSets, listenedSince } = type.table;
+      const sets = sourceSets.map((set) => set.includes(receiver));
       if (!sets.includes(true)) continue;
-      type.resumedAt = this.#options.clock.now();
+      sets.forEach((includes, i) => {
+        if (includes && wasStale(sourceSets[i]!)) listenedSince[i] = now;
+      });
       this.#judgeRows(type, sets);
     }
   }
@@ -111,6 +118,12 @@ export class Resources implements Persistent {
     const table = this.#types.get(typeName)?.table;
     const row = table?.index.get(id);
     return row === undefined || (table!.flags[row]! & DELETED) !== 0 ? undefined : row;
+  }
+
+  /** Receivers that told of a live resource; none if there is no such row. */
+  sourcesOf(typeName: string, row: number): readonly string[] {
+    const table = this.#types.get(typeName)?.table;
+    return table?.sourceSets[table.sources[row] ?? 0] ?? [];
   }
 
   #judgeRows(type: TypeState & { cursor: Cursor }, sourceSets: readonly boolean[] | undefined): void {
@@ -226,7 +239,6 @@ export class Resources implements Persistent {
         declaration: undefined,
         judge: this.#judge,
         takeLife: undefined,
-        resumedAt: 0,
         nextKey: () => ++this.#keyMax,
         armed: () => this.#rearm(),
         changed: this.#options.changed,
@@ -249,16 +261,22 @@ export class Resources implements Persistent {
   #due(): void {
     this.#timer = undefined;
     const now = this.#options.clock.now();
-    let rows = 0;
-    for (const type of this.#types.values()) {
-      for (; rows < DUE_ROWS_MAX; rows++) {
-        const row = type.table.deadlines.takeDue(now);
-        if (row === undefined) break;
-        this.#rowDue(type, row, now);
-      }
+    for (let rows = 0; rows < DUE_ROWS_MAX; rows++) {
+      const type = this.#nextDue();
+      const row = type?.table.deadlines.takeDue(now);
+      if (type === undefined || row === undefined) break;
+      this.#rowDue(type, row, now);
     }
-    if (rows > 0) this.#options.changed();
     this.#rearm();
+  }
+
+  /** The type whose deadline is first; at the same instant, the one whose resource was seen first: its key is lower. */
+  #nextDue(): (TypeState & { cursor: Cursor }) | undefined {
+    let next: (TypeState & { cursor: Cursor }) | undefined;
+    for (const type of this.#types.values()) {
+      if (type.table.deadlines.size > 0 && (next === undefined || type.table.deadlines.isBefore(next.table.deadlines))) next = type;
+    }
+    return next;
   }
 
   #rowDue(type: TypeState & { cursor: Cursor }, row: number, now: number): void {
@@ -273,6 +291,7 @@ export class Resources implements Persistent {
     } else {
       if (!deleted) type.judge?.forget(cursor, "expired");
       table.remove(row);
+      this.#options.changed();
     }
   }
 }

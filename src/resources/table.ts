@@ -17,7 +17,8 @@ export const SINCE_ESTIMATED = 8;
 export class ResourceTable {
   readonly type: string;
   readonly states = new StateNames();
-  readonly deadlines = new Deadlines();
+  /** Of those at the same instant, the resource that was seen first comes first. */
+  readonly deadlines = new Deadlines((row) => this.keys[row]!);
   readonly index = new Map<string, number>();
   /** Attribute values by name, by row. */
   readonly columns = new Map<string, (Json | undefined)[]>();
@@ -27,6 +28,8 @@ export class ResourceTable {
   readonly stateCounts: number[] = [0];
   /** Sets of receivers, by number: few, since all resources of a type come from few places. */
   readonly sourceSets: (readonly string[])[] = [[]];
+  /** By number of the set: silence counts from here at the earliest; before, nobody could hear of its resources. ms */
+  readonly listenedSince: number[] = [0];
 
   ids: string[] = [];
   /** Key in the store; never used again within one life of the store. */
@@ -153,6 +156,7 @@ export class ResourceTable {
     const found = this.sourceSets.findIndex((set) => set.length === sorted.length && set.every((s, i) => s === sorted[i]));
     if (found >= 0) return found;
     if (this.sourceSets.length >= 1_000) return 0;
+    this.listenedSince.push(0);
     return this.sourceSets.push(sorted) - 1;
   }
 
@@ -239,6 +243,9 @@ export class Cursor implements EvaluatedResource {
   }
   get sources(): readonly string[] {
     return this.#table.sourceSets[this.#table.sources[this.row]!]!;
+  }
+  get listenedSince(): number {
+    return this.#table.listenedSince[this.#table.sources[this.row]!]!;
   }
   get attributes(): Readonly<Record<string, Json>> {
     return this.#table.attributesOf(this.row);

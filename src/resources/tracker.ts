@@ -20,6 +20,8 @@ export class TypeTracker implements Tracker {
   readonly #transitionCounters = new Map<number, Counter>();
   readonly #timesInState: Histogram[] = [];
   readonly #life: Life;
+  /** What is being applied. */
+  #observation: Observation | undefined;
 
   constructor(type: TypeState, attributes: readonly string[]) {
     this.#type = type;
@@ -46,10 +48,12 @@ export class TypeTracker implements Tracker {
   }
 
   apply(sighting: Sighting, observation: Observation): TrackResult {
+    this.#observation = observation;
     const { takeLife } = this.#type;
     if (takeLife !== undefined) this.#life.before(sighting.id);
     const result = this.#apply(sighting);
     if (takeLife !== undefined) this.#life.after(result, sighting, this.transition, observation, takeLife);
+    this.#observation = undefined;
     this.#type.metrics.result(result).add(1);
     this.#type.changed();
     return result;
@@ -149,7 +153,7 @@ export class TypeTracker implements Tracker {
     } else {
       this.#arrive(row, state, sighting);
     }
-    judgeRow(this.#type, this.self, undefined, true);
+    this.#judge(undefined);
     return result;
   }
 
@@ -160,7 +164,7 @@ export class TypeTracker implements Tracker {
     if (state === before) {
       // The source may know only later when the state began.
       if (sighting.state !== undefined && sighting.since !== undefined) this.#since(row, sighting.since, false);
-      judgeRow(this.#type, this.self, undefined, true);
+      this.#judge(undefined);
       return "updated";
     }
     if (before === NO_STATE_ID) return this.#enter(row, sighting, "updated");
@@ -185,8 +189,12 @@ export class TypeTracker implements Tracker {
         this.#transit(row, state, sighting, undefined);
       }
     }
-    judgeRow(this.#type, this.self, table.states.name(before), true);
+    this.#judge(table.states.name(before));
     return result;
+  }
+
+  #judge(leftState: string | undefined): void {
+    judgeRow(this.#type, this.self, leftState, true, this.#observation, this.transition);
   }
 
   /** Out of a terminal state the resource begins anew. */

@@ -1,6 +1,7 @@
 import type { Clock } from "../sdk/clock.ts";
 import type { Counter, Histogram } from "../sdk/metrics.ts";
-import type { Judge, TrackResult, TypeDeclaration } from "../sdk/resource.ts";
+import type { Observation } from "../sdk/observation.ts";
+import type { Judge, TrackResult, Transition, TypeDeclaration } from "../sdk/resource.ts";
 import { DELETED, type Cursor, type ResourceTable } from "./table.ts";
 import type { TakeLife } from "./life.ts";
 import type { TransitionLog } from "./transition_log.ts";
@@ -27,8 +28,6 @@ export interface TypeState {
   judge: Judge | undefined;
   /** Undefined while nobody wants to know of lives. */
   takeLife: TakeLife | undefined;
-  /** Silence counts from here at the earliest: before, nobody listened. ms */
-  resumedAt: number;
   nextKey(): number;
   /** A deadline came nearer: whoever owns the timer looks again. */
   armed(): void;
@@ -36,11 +35,13 @@ export interface TypeState {
   changed(): void;
 }
 
-/** Judges one row and arms its next deadline. `observed`: an observation told of it just now. */
-export function judgeRow(type: TypeState, cursor: Cursor, leftState: string | undefined, observed: boolean): void {
+/** Judges one row and arms its next deadline. `observed`: an observation told of it just now, and perhaps of a move. */
+export function judgeRow(
+  type: TypeState, cursor: Cursor, leftState: string | undefined, observed: boolean, observation?: Observation, transition?: Transition,
+): void {
   const { table } = type;
   const row = cursor.row;
-  const asked = type.judge === undefined ? Infinity : type.judge.judge(cursor, leftState, observed);
+  const asked = type.judge === undefined ? Infinity : type.judge.judge(cursor, leftState, observed, observation, transition);
   const next = Math.min(asked, expiryOf(type, row));
   if (next === Infinity) return;
   // Never due at once again: a judge that asks for the past must not hold the loop.
@@ -55,5 +56,6 @@ export function expiryOf(type: TypeState, row: number): number {
   if ((table.flags[row]! & DELETED) !== 0 || declaration.states.get(table.states.name(table.state[row]!))?.terminal === true) {
     return table.lastSeen[row]! + declaration.expireTerminalAfterMs;
   }
-  return declaration.expireAfterMs === undefined ? Infinity : Math.max(table.lastSeen[row]!, type.resumedAt) + declaration.expireAfterMs;
+  if (declaration.expireAfterMs === undefined) return Infinity;
+  return Math.max(table.lastSeen[row]!, table.listenedSince[table.sources[row]!]!) + declaration.expireAfterMs;
 }

@@ -1,0 +1,47 @@
+import type { AlertState } from "./alert_state.ts";
+
+/** Finds alerts by their dedup key, and counts those that fire. Told of each change. */
+export class AlertIndex {
+  /** The last episode of each. */
+  readonly #byKey = new Map<string, AlertState>();
+  readonly #firing = new Set<AlertState>();
+  /** By type, by rule: how many fire. */
+  readonly #counts = new Map<string, Map<string, number>>();
+
+  changed(state: AlertState): void {
+    const last = this.#byKey.get(state.dedupKey);
+    if (last === undefined || last.status === "resolved" || state.status !== "resolved") this.#byKey.set(state.dedupKey, state);
+    if (state.status === "firing") {
+      if (!this.#firing.has(state)) this.#count(state, 1);
+      this.#firing.add(state);
+    } else if (this.#firing.delete(state)) {
+      this.#count(state, -1);
+    }
+  }
+
+  /** Nothing is known of it any more. */
+  forget(state: AlertState): void {
+    if (this.#byKey.get(state.dedupKey) === state) this.#byKey.delete(state.dedupKey);
+    if (this.#firing.delete(state)) this.#count(state, -1);
+  }
+
+  get(dedupKey: string): AlertState | undefined {
+    return this.#byKey.get(dedupKey);
+  }
+
+  get firing(): ReadonlySet<AlertState> {
+    return this.#firing;
+  }
+
+  firingOf(type: string, rule: string): number {
+    return this.#counts.get(type)?.get(rule) ?? 0;
+  }
+
+  #count({ type, rule }: AlertState, by: number): void {
+    let rules = this.#counts.get(type);
+    if (rules === undefined) this.#counts.set(type, (rules = new Map()));
+    const count = (rules.get(rule) ?? 0) + by;
+    if (count === 0) rules.delete(rule);
+    else rules.set(rule, count);
+  }
+}
