@@ -5,6 +5,7 @@ import { ConfigLoader } from "../config/load.ts";
 import type { ServiceConfig } from "../config/model.ts";
 import { watchConfig } from "../config/watch.ts";
 import { observeProcess } from "../metrics/process.ts";
+import { heartbeatOf } from "../pipeline/heartbeat.ts";
 import { PlanError, problemText } from "../pipeline/problems.ts";
 import { realClock } from "../sdk/clock.ts";
 import type { AnyDefinition } from "../sdk/component.ts";
@@ -46,6 +47,7 @@ export async function run({ sources, set, dryRun, definitions, output }: RunOpti
   const store = dryRun ? memoryStore() : sqliteStore({ directory: storageDirectory(service) });
   const { agent, own, listeners } = assemble({ definitions: used, clock, store, log, service });
   const api = createApi({ agent, listeners, clock, reload: () => reloader.reload({ asked: true }) });
+  const heartbeat = heartbeatOf(agent, clock, (result) => own.heartbeats.series(result));
   const reloader = new Reloader({
     loader,
     agent,
@@ -56,6 +58,7 @@ export async function run({ sources, set, dryRun, definitions, output }: RunOpti
         log.warn({}, `service.storage.directory is ${storageDirectory(next)} from the next start on; until then it is ${storageDirectory(service)}`);
       }
       await api.open(next);
+      if (!dryRun) heartbeat.configure(next.heartbeat);
     },
   });
   const stopped = untilStopped();
@@ -63,7 +66,7 @@ export async function run({ sources, set, dryRun, definitions, output }: RunOpti
   try {
     await reloader.start(loaded);
   } catch (error) {
-    await Promise.allSettled([agent.stop(), api.close(), listeners.close()]);
+    await Promise.allSettled([heartbeat.stop(), agent.stop(), api.close(), listeners.close()]);
     stopped.forget();
     if (error instanceof PlanError && error.cause === undefined) return invalid(output, error.problems.map(problemText));
     output.error(`sojourn: ${error instanceof StoreError ? error.message : messageOf(error)}`);
@@ -84,7 +87,7 @@ export async function run({ sources, set, dryRun, definitions, output }: RunOpti
   const signal = await stopped.signal;
   log.info({ signal }, "stopping");
   await watch.close();
-  await agent.stop();
+  await Promise.all([heartbeat.stop(), agent.stop()]);
   await api.close();
   await listeners.close();
   process_.stop();

@@ -60,6 +60,8 @@ export interface ServiceConfig {
   readonly dedupe_ttl: string;
   readonly dedupe_max: number;
   readonly dead_letters_max: number;
+  readonly heartbeat?: HeartbeatConfig | undefined;
+  readonly receiver_failing: ReceiverFailingConfig;
   readonly deliveries_max: number;
   readonly silences: readonly {
     readonly id?: string;
@@ -79,6 +81,21 @@ export interface InhibitRuleConfig {
   readonly source_matchers: readonly string[];
   readonly target_matchers: readonly string[];
   readonly equal: readonly string[];
+}
+
+/** `service.heartbeat`: who is told that the agent is alive. */
+export interface HeartbeatConfig {
+  /** A secret. */
+  readonly url: string;
+  readonly interval: string;
+  readonly method: "GET" | "POST";
+}
+
+/** `service.receiver_failing`: the alert that every receiver has. */
+export interface ReceiverFailingConfig {
+  readonly enabled: boolean;
+  readonly for: string;
+  readonly severity: string;
 }
 
 /** One of a file's `tests:`; its steps are validated. */

@@ -1,5 +1,6 @@
 import { parseDuration } from "../sdk/duration.ts";
 import type { Json } from "../sdk/observation.ts";
+import { livenessProblems, livenessProperties } from "./liveness_schema.ts";
 import type { Problem, ServiceConfig } from "./model.ts";
 import { notificationProblems, notificationProperties } from "./notification_schema.ts";
 import type { Schema } from "./schema_walk.ts";
@@ -72,6 +73,7 @@ export const serviceSchema: Schema = {
     dedupe_ttl: duration("3d", "How long an observation's idempotency id is remembered."),
     dedupe_max: { type: "integer", minimum: 1, maximum: 10_000_000, default: 100_000, description: "Ids remembered for each receiver, at most." },
     dead_letters_max: { type: "integer", minimum: 0, maximum: 1_000_000, default: 1000, description: "Dead letters kept." },
+    ...livenessProperties,
     ...notificationProperties,
   },
 };
@@ -93,6 +95,7 @@ function further(tree: Tree): Problem[] {
       : undefined);
   check("/evaluation_interval", (text) =>
     (parseDuration(text) ?? EVALUATION_MS_MIN) < EVALUATION_MS_MIN ? `is too short; allowed: at least ${EVALUATION_MS_MIN}ms` : undefined);
+  problems.push(...livenessProblems(tree));
   problems.push(...notificationProblems(tree));
   return problems;
 }

@@ -122,6 +122,10 @@ export const CATALOGUE = {
     kind: "gauge", name: "sojourn_config_rejected_files", labels: [],
     help: "Configuration files that are rejected or unreadable: what they defined is frozen.",
   },
+  heartbeats: {
+    kind: "counter", name: "sojourn_heartbeats_total", labels: ["result"],
+    help: "Heartbeats by result: success, failure, or skipped while the agent could not do its work.",
+  },
   detectionDelay: {
     kind: "histogram", name: "sojourn_detection_delay_seconds", labels: [],
     help: "When an observation was observed, minus when it happened.",

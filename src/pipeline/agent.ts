@@ -19,7 +19,7 @@ import type { Instance, Use } from "./instance.ts";
 import type { Instruments } from "./instruments.ts";
 import { Intake } from "./intake.ts";
 import type { AgentListeners } from "./listeners.ts";
-import { instanceKey } from "./plan.ts";
+import { instanceKey, receiverOf } from "./plan.ts";
 import { ExportQueue } from "./queue.ts";
 import { Restarts } from "./restarts.ts";
 import { Retired } from "./retired.ts";
@@ -183,7 +183,7 @@ export class Agent {
     const reasons: string[] = [];
     for (const { file } of this.wanted?.rejected ?? []) reasons.push(`${file} is rejected`);
     for (const [receiver, reason] of this.#health.failing) reasons.push(`${receiver}: ${reason}`);
-    for (const key of this.#restarts.waiting) if (!isReceiver(key)) reasons.push(`${key} stopped working and is being restarted`);
+    for (const key of this.#restarts.waiting) if (receiverOf(key) === undefined) reasons.push(`${key} stopped working and is being restarted`);
     if (this.services.committer.failing) reasons.push("nothing can be committed to the store");
     return reasons;
   }
@@ -291,13 +291,7 @@ export class Agent {
   }
 
   #notWorking(key: string): void {
-    if (isReceiver(key)) this.#health.crashed(key.slice(RECEIVER.length));
+    const receiver = receiverOf(key);
+    if (receiver !== undefined) this.#health.crashed(receiver);
   }
-}
-
-const RECEIVER = instanceKey({ kind: "receiver", id: "" });
-
-/** Of an instance key. What is wrong with receivers is in their health. */
-function isReceiver(key: string): boolean {
-  return key.startsWith(RECEIVER);
 }

@@ -5,6 +5,11 @@ export function instanceKey(config: Pick<ComponentConfig, "kind" | "id">): strin
   return `${config.kind}:${config.id}`;
 }
 
+/** Id of the receiver whose instance key this is; undefined: it is another kind's. */
+export function receiverOf(key: string): string | undefined {
+  return key.startsWith("receiver:") ? key.slice("receiver:".length) : undefined;
+}
+
 /** What turns the running graph into the wanted one. Start-up is a plan from nothing; so is the way back after a failure. */
 export interface Plan {
   /** Instances that go on, untouched. */

@@ -56,6 +56,7 @@ test("the long form becomes components with defaults, pipelines, service and tes
     dedupe_ttl: "3d",
     dedupe_max: 100_000,
     dead_letters_max: 1000,
+    receiver_failing: { enabled: true, for: "1m", severity: "warning" },
     deliveries_max: 10_000,
     silences: [],
     inhibit_rules: [],

@@ -93,7 +93,7 @@ test("the service is checked as a whole; the API stays on this machine", async (
       "a.yaml:2:18 service.api.listen: would let other machines in; allowed: 127.0.0.1:port, localhost:port or [::1]:port (service.health.listen may be open)",
       "a.yaml:3:24 service.evaluation_interval: is too short; allowed: at least 10ms",
       "a.yaml:4:17 service.log.level: loud is not known here; allowed: debug, info, warn, error",
-      "a.yaml:5:3 service.foo: is not known here; allowed: pipelines, external_labels, storage, api, health, log, evaluation_interval, catch_up_timeout, shutdown_timeout, dedupe_ttl, dedupe_max, dead_letters_max, deliveries_max, silences, inhibit_rules, time_intervals",
+      "a.yaml:5:3 service.foo: is not known here; allowed: pipelines, external_labels, storage, api, health, log, evaluation_interval, catch_up_timeout, shutdown_timeout, dedupe_ttl, dedupe_max, dead_letters_max, heartbeat, receiver_failing, deliveries_max, silences, inhibit_rules, time_intervals",
       "a.yaml:6:22 service.external_labels.1a: this name is not allowed here; allowed: names that match ^[a-zA-Z_][a-zA-Z0-9_]*$",
       "a.yaml:6:32 service.external_labels.b: must be a text, not a number; put it in quotes",
     ],
