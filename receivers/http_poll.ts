@@ -43,7 +43,8 @@ export const httpPoll = defineReceiver({
       statusIsData: config.status_is_data,
     };
     // Enough for all targets to be one host's: a slow one must not hold another's connection.
-    const client = createHttpClient({ clock, tls: config.tls, connectionsMax: targets.length });
+    const { transport } = context;
+    const client = createHttpClient({ clock, tls: config.tls, connectionsMax: targets.length, transport });
     const stopping = new AbortController();
     let loops: Promise<void>[] = [];
 
@@ -67,7 +68,7 @@ export const httpPoll = defineReceiver({
         const headers: Record<string, string> = { accept: "application/json, application/x-ndjson, */*;q=0.5" };
         if (config.body !== undefined) headers["content-type"] = "application/json";
         for (const [name, value] of Object.entries(config.headers ?? {})) headers[name.toLowerCase()] = value;
-        if (config.auth !== undefined) headers["authorization"] = await authorization(config.auth);
+        if (config.auth !== undefined && transport === undefined) headers["authorization"] = await authorization(config.auth);
         const { method, body } = config;
         const asked = { url: target.url, method, headers, signal: limit.signal, bodyBytesMax, redirectsMax: REDIRECTS_MAX };
         return await client.send(body === undefined ? asked : { ...asked, body });

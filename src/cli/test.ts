@@ -5,7 +5,8 @@ import { realClock, type Clock } from "../sdk/clock.ts";
 import type { AnyDefinition } from "../sdk/component.ts";
 import { checkPlan } from "./check_plan.ts";
 import { EXIT, type Output } from "./exit.ts";
-import { runTest, testProblems, type Failure } from "./test_runner/run_test.ts";
+import { testProblems } from "./test_runner/problems.ts";
+import { runTest, type Failure } from "./test_runner/run_test.ts";
 
 const NOTES_SHOWN_MAX = 10;
 
@@ -29,7 +30,7 @@ export interface TestOptions {
 export async function testCommand({ filter, output, clock = realClock, ...options }: TestOptions): Promise<number> {
   const { wanted, problems } = await loadConfig(options);
   // What a rejected file defines is missing from the rest: what the graph lacks then is no news.
-  const wrong = problems.length > 0 ? problems : [...checkPlan(wanted, options.definitions), ...testProblems(wanted.tests)];
+  const wrong = problems.length > 0 ? problems : [...checkPlan(wanted, options.definitions), ...testProblems(wanted)];
   if (wrong.length > 0) {
     for (const problem of wrong) output.error(problemText(problem));
     output.error(`${wrong.length} ${wrong.length === 1 ? "problem" : "problems"}: no test was run`);
@@ -43,7 +44,7 @@ export async function testCommand({ filter, output, clock = realClock, ...option
   let failures = 0;
   for (const test of tests) {
     const begin = clock.monotonicMs();
-    const failure = await runTest(test, wanted, options.definitions);
+    const failure = await runTest(test, wanted, options);
     const took = Math.round(clock.monotonicMs() - begin);
     output.out(`${failure === undefined ? "ok    " : "not ok"}  ${printable(test.name)} (${took} ms)`);
     if (failure === undefined) continue;

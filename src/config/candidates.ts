@@ -40,10 +40,11 @@ export async function readFiles(
   env: Env,
   cache: FileCache,
   known: readonly string[],
+  replaced?: ReadonlyMap<string, string | undefined>,
 ): Promise<Candidate[]> {
   const candidates: Candidate[] = [];
   for (const [layer, source] of sources.entries()) {
-    const read = await readSource(source);
+    const read = await readSource(source, replaced);
     const unreadable = (file: string, ofDirectory: boolean): Candidate => {
       const problem: Problem = { place: { file, line: 1, column: 1 }, path: "", message: read.error! };
       return { key: keyOf(layer, file), layer, source, file, ofDirectory, hash: undefined, tree: undefined, problems: [problem] };

@@ -218,9 +218,11 @@ function readTests(
     issues.addAll(problems);
     if (problems.length > 0) return [];
     const test = value as { name: string; steps: Record<string, Json>[] };
+    // What a reload brings is not known before.
+    const reloaded = test.steps.findIndex((step) => step["reload"] !== undefined);
     test.steps.forEach((step, i) => {
       const to = (step["send"] as { to?: string } | undefined)?.to;
-      if (to === undefined || components.has(keyOf("receiver", to))) return;
+      if (to === undefined || (reloaded !== -1 && i > reloaded) || components.has(keyOf("receiver", to))) return;
       const here = locate(item, `/steps/${i}/send/to`);
       const meant = receiversNamed(to, wired);
       if (meant.length > 1) issues.add(here, ambiguous(to, meant));

@@ -16,6 +16,8 @@ export interface LoadOptions {
   readonly set?: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly definitions: readonly AnyDefinition[];
+  /** File → the one that is read in its place; undefined: as if it were gone. Looked at with each load. */
+  readonly replaced?: ReadonlyMap<string, string | undefined>;
 }
 
 /** What became of one file. */
@@ -100,9 +102,9 @@ export class ConfigLoader {
   }
 
   async #load(): Promise<Loaded> {
-    const { sources, set = [], env } = this.#options;
+    const { sources, set = [], env, replaced } = this.#options;
     const known = [...this.#state.lastGood.keys()];
-    const candidates = (await readFiles(sources, set, env, this.#cache, known)).map((candidate) => this.#checked(candidate));
+    const candidates = (await readFiles(sources, set, env, this.#cache, known, replaced)).map((candidate) => this.#checked(candidate));
     const choices = new Map<string, Choice>(candidates.map((c) => [c.key, c.tree === undefined ? this.#fallback(c) : "current"]));
     const blamed = new Map<string, readonly Problem[]>();
     let assembly = this.#assemble(candidates, choices);

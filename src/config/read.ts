@@ -25,17 +25,22 @@ const INTERPOLATED_BYTES_MAX = 64 * 1024;
 // A FIFO must not block: opened so, it is seen for what it is.
 const READ_ONLY = constants.O_RDONLY | constants.O_NONBLOCK;
 
-/** Reads a file, or every `*.yaml` and `*.yml` of a directory (symlinks followed, hidden entries skipped). Never rejects. */
-export async function readSource(source: string): Promise<ReadSource> {
+/**
+ * Reads a file, or every `*.yaml` and `*.yml` of a directory (symlinks followed, hidden entries skipped). Never rejects.
+ * In the place of a file in `replaced` that one is read; where it has none, the file counts as gone.
+ */
+export async function readSource(source: string, replaced: ReadonlyMap<string, string | undefined> = new Map()): Promise<ReadSource> {
+  const gone = (file: string): boolean => replaced.has(file) && replaced.get(file) === undefined;
   try {
-    if (!(await stat(source)).isDirectory()) return { source, directory: false, error: undefined, files: [await readConfigFile(source)] };
+    if (gone(source)) throw Object.assign(new Error("gone"), { code: "ENOENT" });
+    if (!(await stat(source)).isDirectory()) return { source, directory: false, error: undefined, files: [await readConfigFile(source, replaced.get(source))] };
     const names = (await readdir(source)).filter((name) => !name.startsWith(".") && /\.ya?ml$/.test(name)).toSorted();
     if (names.length > FILES_MAX) return { source, directory: true, error: `holds more than ${FILES_MAX} YAML files`, files: [] };
     const files: ReadFile[] = [];
     for (const name of names) {
       const file = join(source, name);
       const isDirectory = await stat(file).then((found) => found.isDirectory(), () => false);
-      if (!isDirectory) files.push(await readConfigFile(file));
+      if (!isDirectory && !gone(file)) files.push(await readConfigFile(file, replaced.get(file)));
     }
     return { source, directory: true, error: undefined, files };
   } catch (error) {
@@ -43,9 +48,9 @@ export async function readSource(source: string): Promise<ReadSource> {
   }
 }
 
-async function readConfigFile(file: string): Promise<ReadFile> {
+async function readConfigFile(file: string, path = file): Promise<ReadFile> {
   try {
-    const handle = await open(file, READ_ONLY);
+    const handle = await open(path, READ_ONLY);
     try {
       const found = await handle.stat();
       if (!found.isFile()) return { file, bytes: undefined, error: "is not a regular file" };

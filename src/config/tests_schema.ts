@@ -1,58 +1,95 @@
 import type { Schema } from "./schema_walk.ts";
+import { expectSchema, texts } from "./tests_schema_expect.ts";
 
-const text: Schema = { type: "string", maxLength: 10_000 };
-const texts: Schema = { type: "object", additionalProperties: text };
+const name = (description: string): Schema => ({ type: "string", minLength: 1, maxLength: 1_000, description });
+const duration = (description: string, more: object = {}): Schema => ({ type: "string", format: "duration", description, ...more });
 
-const expectedAlert: Schema = {
+const send: Schema = {
   type: "object",
   additionalProperties: false,
-  minProperties: 1,
-  description: "A change of an alert. What is not given is not compared.",
+  required: ["to", "body"],
+  description: "An observation enters at a receiver, as it would emit it.",
   properties: {
-    alert: { ...text, description: "Name of the alert." },
-    rule: { ...text, description: "Id of the rule." },
-    status: { enum: ["firing", "resolved"], description: "What became of it." },
-    resource: {
-      description: "Id of the resource, or its type and id.",
-      oneOf: [
-        text,
-        { type: "object", additionalProperties: false, properties: { type: { ...text, description: "Its type." }, id: { ...text, description: "Its id." } } },
-      ],
+    to: { type: "string", description: "Id of the receiver; its type, or the name of its monitor or pipeline, where that can be only one." },
+    body: { description: "Its body as the receiver would emit it (an item of `each`): text, or any JSON value. Texts may hold {{ CEL }}, such as {{ now - duration('35m') }}." },
+    attributes: {
+      type: "object",
+      description: "What the receiver knows beside the body.",
+      additionalProperties: { type: ["string", "number", "boolean", "array"], items: { type: "string" } },
     },
-    type: { ...text, description: "Type of the resource." },
-    severity: { ...text, description: "Label severity." },
-    reason: { enum: ["recovered", "timed_out", "deleted", "expired", "rule_removed"], description: "Why it is over." },
-    value: { description: "What was observed." },
-    labels: { ...texts, description: "Labels, some of them." },
-    annotations: { ...texts, description: "Annotations, some of them." },
-    summary: { ...text, description: "Annotation summary." },
+    headers: { ...texts, description: "Shorthand for attributes http.request.header.<name>." },
+    id: { type: "string", minLength: 1, maxLength: 1000, description: "Idempotency id." },
+    time: { type: "string", format: "date-time", description: "When it was received. Default: now." },
   },
 };
 
-const expectedResource: Schema = {
+const response: Schema = {
   type: "object",
   additionalProperties: false,
-  required: ["id"],
-  description: "A resource. What is not given is not compared.",
+  description: "An answer; or that there is none.",
   properties: {
-    type: { ...text, description: "Its type. Needed where resources of several types have the id." },
-    id: { ...text, description: "Its id." },
-    state: { ...text, description: "The state it is in." },
-    incarnation: { type: "integer", minimum: 1, description: "Rises when it is recreated or leaves a terminal state." },
-    attributes: { type: "object", description: "Its attributes, some of them." },
-    absent: { type: "boolean", default: false, description: "There must be no such resource." },
+    status: { type: "integer", minimum: 100, maximum: 599, description: "HTTP status. Default: 200." },
+    headers: { ...texts, description: "Headers. Content-Type is that of the body unless given: JSON, or text." },
+    body: { description: "Text, or any JSON value. Texts may hold {{ CEL }}; `now` is when the step is taken." },
+    delay: duration("How long the answer takes."),
+    error: name("There is no answer, for this reason."),
   },
 };
 
-const expectedMetric: Schema = {
+const mock: Schema = {
   type: "object",
   additionalProperties: false,
-  required: ["name", "value"],
-  description: "One series.",
+  required: ["receiver", "responses"],
+  description:
+    "Gives a receiver that asks somebody (http_poll) its answers. From then on the real one runs, on virtual time: it polls at its interval, reads the answers, fails after three bad ones. " +
+    "Until then it reads nothing. As a first step it holds from the agent's start.",
   properties: {
-    name: { ...text, description: "Name as exposed; of a histogram <name>_count or <name>_sum." },
-    labels: { ...texts, description: "Labels, so many that only one series has them." },
-    value: { type: "number", description: "Its value." },
+    receiver: name("The receiver, named as in `send`."),
+    responses: { type: "array", minItems: 1, maxItems: 10_000, description: "One for each request, in turn; the last one repeats.", items: response },
+  },
+};
+
+const eitherEnd = [{ required: ["receiver"] }, { required: ["exporter"] }];
+
+const fail: Schema = {
+  type: "object",
+  additionalProperties: false,
+  oneOf: eitherEnd,
+  description: "Makes a source or a destination fail, until `heal`.",
+  properties: {
+    receiver: name("This receiver cannot read its source: it says so; a mocked one gets no answers any more."),
+    reason: name("With receiver: why."),
+    exporter: name("This exporter's destination takes no notifications: each attempt fails, and is repeated as in earnest."),
+    error: name("With exporter: what the destination says."),
+    status: { type: "integer", minimum: 400, maximum: 599, description: "With exporter: it answers with this HTTP status. 4xx is permanent, except 408, 425 and 429." },
+    retry_after: duration("With exporter: it asks not to come back sooner."),
+    permanent: { type: "boolean", description: "With exporter: no attempt will ever succeed." },
+  },
+};
+
+const heal: Schema = {
+  type: "object",
+  additionalProperties: false,
+  oneOf: eitherEnd,
+  description: "Ends a `fail`.",
+  properties: {
+    receiver: name("This receiver can read its source again."),
+    exporter: name("This exporter's destination takes notifications again."),
+  },
+};
+
+const reload: Schema = {
+  type: "object",
+  additionalProperties: false,
+  description: "The agent loads its configuration anew, with these changes; what a `reload` before it changed stays changed. {}: the same again.",
+  properties: {
+    set: {
+      type: "object",
+      description: "Values by their paths, as with --set: `processors.track/order.states.pending.stuck_after: 1h`.",
+      additionalProperties: {},
+    },
+    with: { type: ["string", "null"], minLength: 1, description: "File whose content takes the place of the file with this test; relative to that. null: the file is gone." },
+    rejected: { type: "boolean", default: false, description: "The agent must reject it: what ran before goes on." },
   },
 };
 
@@ -75,43 +112,20 @@ export const testSchema: Schema = {
         minProperties: 1,
         maxProperties: 1,
         properties: {
-          send: {
-            type: "object",
-            additionalProperties: false,
-            required: ["to", "body"],
-            description: "An observation enters at a receiver, as it would emit it.",
-            properties: {
-              to: { type: "string", description: "Id of the receiver; its type, or the name of its monitor or pipeline, where that can be only one." },
-              body: { description: "Its body as the receiver would emit it (an item of `each`): text, or any JSON value. Texts may hold {{ CEL }}, such as {{ now - duration('35m') }}." },
-              attributes: {
-                type: "object",
-                description: "What the receiver knows beside the body.",
-                additionalProperties: { type: ["string", "number", "boolean", "array"], items: { type: "string" } },
-              },
-              headers: { ...texts, description: "Shorthand for attributes http.request.header.<name>." },
-              id: { type: "string", minLength: 1, maxLength: 1000, description: "Idempotency id." },
-              time: { type: "string", format: "date-time", description: "When it was received. Default: now." },
-            },
-          },
-          advance: { type: "string", format: "duration", description: "Lets time pass; deadlines on the way fire in order." },
+          send,
+          mock,
+          fail,
+          heal,
+          advance: duration("Lets time pass; deadlines on the way fire in order."),
           at: { type: "string", format: "date-time", description: "Lets time pass until then." },
           restart: {
             type: "object",
             additionalProperties: false,
             description: "Stops the agent without warning and starts it again.",
-            properties: { down: { type: "string", format: "duration", default: "0s", description: "How long it is down." } },
+            properties: { down: duration("How long it is down.", { default: "0s" }) },
           },
-          expect: {
-            type: "object",
-            additionalProperties: false,
-            minProperties: 1,
-            description: "What must have happened since the last expect, and what must be so now.",
-            properties: {
-              alerts: { type: "array", maxItems: 10_000, description: "Each change to firing or resolved since the last `alerts`, in order, as many.", items: expectedAlert },
-              resources: { type: "array", maxItems: 10_000, description: "Resources as they are now, some of them.", items: expectedResource },
-              metrics: { type: "array", maxItems: 10_000, description: "Series as they are now, some of them.", items: expectedMetric },
-            },
-          },
+          reload,
+          expect: expectSchema,
         },
       },
     },

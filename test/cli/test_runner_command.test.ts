@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { startBench } from "../../src/cli/test_runner/bench.ts";
+import { createBench, type Bench } from "../../src/cli/test_runner/bench.ts";
 import { components } from "../../src/components.ts";
 import type { AnyDefinition } from "../../src/sdk/component.ts";
 import { observation } from "../../src/sdk/observation.ts";
@@ -20,8 +20,8 @@ test("a test of the wrong shape is an invalid configuration: every problem is to
     "agent.yaml:16:19 tests[0].steps[1].expect.alert: is not known here; did you mean alerts?",
     'agent.yaml:17:18 tests[0].steps[2].advance: "soon" is not a duration; allowed: a number with a unit, such as 500ms, 30s, 30m, 1h30m or 7d',
     "agent.yaml:18:38 tests[0].steps[3].expect.alerts[0].status: pending is not known here; allowed: firing, resolved",
-    "agent.yaml:18:49 tests[0].steps[3].expect.alerts[1]: must not be empty; allowed: alert, rule, status, resource, type, severity, reason, value, labels, annotations, summary",
-    "agent.yaml:19:9 tests[0].steps[4].wait: is not known here; allowed: send, advance, at, restart, expect",
+    "agent.yaml:18:49 tests[0].steps[3].expect.alerts[1]: must not be empty; allowed: alert, rule, status, resource, group, type, severity, reason, value, labels, annotations, summary",
+    "agent.yaml:19:9 tests[0].steps[4].wait: is not known here; allowed: send, mock, fail, heal, advance, at, restart, reload, expect",
     "5 problems: no test was run",
   ]);
 });
@@ -151,15 +151,21 @@ test("a month takes no time; with a rule that is looked at every 15 s, what that
   assert.ok(slow < 8 * turns(5) * turnMs, `${slow} ms with one, a turn takes ${turnMs} ms`);
 });
 
+async function started(options: Pick<Parameters<typeof createBench>[0], "wanted" | "firedMax">): Promise<Bench> {
+  const bench = createBench({ definitions: components, startMs: 0, ...options });
+  await bench.start();
+  return bench;
+}
+
 test("what was not committed is gone after a restart, what was is there", async () => {
   await using place = await workspace({ "agent.yaml": order([alerts()]) });
   const { wanted } = await place.load({ definitions: components });
-  const bench = await startBench(wanted, components, 0);
+  const bench = await started({ wanted });
   const send = (id: string) => observation({ id, status: "pending" }, { source: "webhook/order", time: bench.now() });
   await bench.send("webhook/order", send("kept"));
   const lost = bench.agent.emit("webhook/order", [send("lost")]).then(() => "committed", () => "lost");
   assert.equal(bench.agent.services.resources.get("order", "lost")?.state, "pending");
-  await bench.restart(0);
+  await bench.restart(0, wanted);
   assert.equal(bench.agent.services.resources.get("order", "lost"), undefined);
   assert.equal(bench.agent.services.resources.get("order", "kept")?.state, "pending");
   await bench.advanceTo(3_600_000);
@@ -171,7 +177,7 @@ test("what was not committed is gone after a restart, what was is there", async 
 test("a test that would never end is ended", async () => {
   await using place = await workspace({ "agent.yaml": order([alerts()], [QUIET]) });
   const { wanted } = await place.load({ definitions: components });
-  const bench = await startBench(wanted, components, 0, 1_000);
+  const bench = await started({ wanted, firedMax: 1_000 });
   await bench.send("webhook/order", observation({ id: "o1", status: "new" }, { source: "webhook/order", time: 0 }));
   await assert.rejects(bench.advanceTo(1e12), { message: "more than 1,000 timers fired: let less time pass" });
   await bench.end();

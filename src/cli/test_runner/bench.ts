@@ -1,14 +1,20 @@
+import type { ReloadOutcome } from "../../api/control.ts";
 import type { Wanted } from "../../config/model.ts";
 import type { MetricStore } from "../../metrics/store.ts";
 import type { Agent } from "../../pipeline/agent.ts";
 import type { Alert } from "../../sdk/alert.ts";
 import { sleepOn, type Clock } from "../../sdk/clock.ts";
 import type { AnyDefinition } from "../../sdk/component.ts";
+import { silentLog } from "../../sdk/log.ts";
 import type { Observation } from "../../sdk/observation.ts";
 import { virtualClock } from "../../sdk/virtual_clock.ts";
 import { memoryStore } from "../../storage/memory_store.ts";
 import { assemble } from "../assemble.ts";
+import { Reloader } from "../reloader.ts";
+import type { Change } from "./alert_changes.ts";
+import type { EditedLoader } from "./edits.ts";
 import { createNotes, notingLog } from "./notes.ts";
+import { Outside } from "./outside.ts";
 import { standIns } from "./stand_ins.ts";
 
 /** A test fires at most this many timers: about five simulated years of a rule that is looked at every 15 s … */
@@ -18,31 +24,42 @@ const TURNS_MAX = 1_000;
 /** Later than this, RFC 3339 has no name for it. */
 export const LAST_MS = Date.UTC(9999, 11, 31);
 
-/** An alert that began to fire or was resolved. */
-export interface Change {
-  readonly at: number;
-  readonly alert: Alert;
-}
-
 /** A change and what orders it among those that one timer brought. */
 interface Noted extends Change {
   readonly moment: number;
   readonly row: number;
 }
 
-/** One agent on virtual time, with a store of its own: receivers read nothing, exporters reach nobody. */
+export interface BenchOptions {
+  /** Runs at first. */
+  readonly wanted: Wanted;
+  readonly definitions: readonly AnyDefinition[];
+  /** ms since the epoch. */
+  readonly startMs: number;
+  readonly outside?: Outside;
+  readonly firedMax?: number;
+}
+
+/** One agent on virtual time, with a store of its own: receivers read nothing but mocked answers, exporters reach nobody. */
 export interface Bench {
+  /** Rejects (`PlanError`) when the configuration cannot be run. */
+  start(): Promise<void>;
   now(): number;
   /** The observation enters as that receiver would emit it. Resolves once it is committed and all it set off is done. */
   send(receiver: string, observation: Observation): Promise<void>;
+  /** Does it, and all that is due by it now. */
+  does<T>(work: () => Promise<T>): Promise<T>;
   /** Time passes: deadlines fire in order, each settled before the next. Rejects beyond the year 9999. */
   advanceTo(atMs: number): Promise<void>;
-  /** The process dies, with all that is not committed; `downMs` later another one starts on the same store. */
-  restart(downMs: number): Promise<void>;
+  /** The process dies, with all that is not committed; `downMs` later another one starts on the same store, with `wanted`. */
+  restart(downMs: number, wanted: Wanted): Promise<void>;
+  /** The agent loads its configuration anew, as on SIGHUP. */
+  reload(loader: EditedLoader): Promise<ReloadOutcome>;
   /** Alerts that changed since the last call, in order; those that were due at one instant as their resources were first seen. */
   takeChanges(): readonly Change[];
   readonly agent: Agent;
   readonly metrics: MetricStore;
+  readonly outside: Outside;
   /** What components complained of. */
   readonly notes: readonly string[];
   /** Nothing of it runs any more. */
@@ -56,16 +73,18 @@ interface Life {
   alive: boolean;
 }
 
-/** Starts an agent. Rejects (`PlanError`) when the configuration cannot be run. */
-export async function startBench(wanted: Wanted, definitions: readonly AnyDefinition[], startMs: number, firedMax = FIRED_MAX): Promise<Bench> {
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** A bench whose agent has not been started. */
+export function createBench({ wanted: first, definitions, startMs, outside = new Outside({ records: false }), firedMax = FIRED_MAX }: BenchOptions): Bench {
   const clock = virtualClock(startMs);
   const store = memoryStore();
   const notes = createNotes();
-  const components = standIns(definitions, notes);
+  const components = standIns(definitions, notes, outside);
   let changes: Noted[] = [];
   let fired = 0;
 
-  function begin(): Life {
+  function begin(wanted: Wanted): Life {
     const timers = mortal(clock, () => life.alive);
     const log = notingLog({ lines: [], add: (component, message) => void (life.alive && notes.add(component, message)) });
     const observeAlert = (alert: Alert): void => {
@@ -77,32 +96,48 @@ export async function startBench(wanted: Wanted, definitions: readonly AnyDefini
     return life;
   }
 
-  let life = begin();
+  let life = begin(first);
 
   async function settle(): Promise<void> {
     if (++fired > firedMax) throw new Error(`more than ${firedMax.toLocaleString("en")} timers fired: let less time pass`);
     // Nothing in here waits for the outside, so a tick is enough: it comes after all promises that can settle have. It costs
     // a quarter of a turn of the event loop, and a simulated month has 350,000 of them.
     await new Promise<void>((resolve) => process.nextTick(resolve));
-    for (let turn = 0; turn < TURNS_MAX && !life.agent.services.outbox.idle; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
+    for (let turns = 0; turns < TURNS_MAX && !life.agent.services.outbox.idle; turns++) await turn();
   }
 
-  async function start(): Promise<void> {
-    await life.agent.start(wanted);
-    await clock.advanceTo(clock.now(), settle);
+  /** What `work` needs that is due comes about meanwhile; should it wait for later, time passes as it would. `busy`: it waits for files. */
+  async function pumped<T>(work: Promise<T>, busy: () => boolean = () => false): Promise<T> {
+    let done = false;
+    const outcome = work.then((value) => ({ value }), (error: unknown) => ({ error })).finally(() => (done = true));
+    for (let turns = 0; ; ) {
+      await clock.advanceTo(clock.now(), settle);
+      if (done) break;
+      await turn();
+      if (busy()) turns = 0;
+      else if (++turns > TURNS_MAX) await clock.advanceTo(clock.now() + 1, settle);
+    }
+    const result = await outcome;
+    if ("error" in result) throw result.error;
+    return result.value;
   }
 
   async function die(): Promise<void> {
     const { graph } = life.agent;
     life.alive = false;
+    outside.live.clear();
     store.crash();
     // A process that dies takes its handles along. What waits for a dead clock waits for ever.
     for (const { component } of graph.instances.values()) component.stop?.().catch(() => {});
-    await new Promise<void>((resolve) => void setImmediate(resolve));
+    await turn();
   }
 
-  await start();
+  function checkBefore(atMs: number): void {
+    if (atMs > LAST_MS) throw new Error("time would pass beyond the year 9999");
+  }
+
   return {
+    start: () => pumped(life.agent.start(first)),
     now: () => clock.now(),
     async send(receiver, observation) {
       let outcome: { readonly error: unknown } | undefined;
@@ -111,16 +146,22 @@ export async function startBench(wanted: Wanted, definitions: readonly AnyDefini
       if (outcome === undefined) throw new Error("was not committed");
       if (outcome.error !== undefined) throw outcome.error;
     },
+    does: (work) => pumped(work()),
     async advanceTo(atMs) {
-      if (atMs > LAST_MS) throw new Error("time would pass beyond the year 9999");
+      checkBefore(atMs);
       await clock.advanceTo(atMs, settle);
     },
-    async restart(downMs) {
-      if (clock.now() + downMs > LAST_MS) throw new Error("time would pass beyond the year 9999");
+    async restart(downMs, wanted) {
+      checkBefore(clock.now() + downMs);
       await die();
       clock.jump(downMs);
-      life = begin();
-      await start();
+      life = begin(wanted);
+      await pumped(life.agent.start(wanted));
+    },
+    reload(loader) {
+      // What is wrong is told by the step.
+      const reloader = new Reloader({ loader, agent: life.agent, log: silentLog, onApplied: async () => {} });
+      return pumped(reloader.reload({ asked: true }), () => loader.loading);
     },
     takeChanges() {
       // What falls due at the same instant comes in no order that anybody could foresee: here, in the order in which the
@@ -135,6 +176,7 @@ export async function startBench(wanted: Wanted, definitions: readonly AnyDefini
     get metrics() {
       return life.metrics;
     },
+    outside,
     get notes() {
       return notes.lines;
     },

@@ -15,11 +15,12 @@ export interface ExpectedResource {
   readonly absent?: boolean;
 }
 
-/** One of `expect.metrics`, validated: the one series of that name that has these labels. */
+/** One of `expect.metrics`, validated: the one series of that name that has these labels, or that there is none. */
 export interface ExpectedMetric {
   readonly name: string;
   readonly labels?: Readonly<Record<string, string>>;
-  readonly value: number;
+  readonly value?: number;
+  readonly absent?: boolean;
 }
 
 /** What differs between the resources in memory and those expected; empty when nothing does. */
@@ -55,15 +56,16 @@ interface Sample {
 export function metricDifferences(expected: readonly ExpectedMetric[], metrics: MetricStore): readonly string[] {
   if (expected.length === 0) return [];
   const samples = read(metrics);
-  return expected.flatMap(({ name, labels = {}, value }) => {
+  return expected.flatMap(({ name, labels = {}, value, absent = false }) => {
     const given = Object.entries(labels);
     const all = samples.get(name) ?? [];
     const fit = all.filter((sample) => given.every(([label, text]) => Object.hasOwn(sample.labels, label) && sample.labels[label] === text));
     const who = `metric ${name}${given.length === 0 ? "" : shownLabels(labels)}`;
     const [only] = fit;
+    if (absent) return only === undefined ? [] : [`${who}: expected none, got ${fit.length === 1 ? only.value : some(fit)}`];
     if (only === undefined) return [`${who}: there is no such series${all.length === 0 ? "" : `; there is ${some(all)}`}`];
     if (fit.length > 1) return [`${who}: ${fit.length} series have these labels, give more: ${some(fit)}`];
-    return only.value === value ? [] : [`${who}: expected ${value}, got ${only.value}`];
+    return value === undefined || only.value === value ? [] : [`${who}: expected ${value}, got ${only.value}`];
   });
 }
 

@@ -1,29 +1,17 @@
+import type { LoadOptions } from "../../config/load.ts";
 import type { Problem, TestCase, Wanted } from "../../config/model.ts";
 import { PlanError, problemText } from "../../pipeline/problems.ts";
-import type { AnyDefinition } from "../../sdk/component.ts";
-import { durationMs } from "../../sdk/duration.ts";
 import { messageOf } from "../../sdk/errors.ts";
 import { formatTime } from "../../sdk/time.ts";
-import { alertDifferences, type ExpectedAlert } from "./alert_changes.ts";
-import { startBench, LAST_MS, type Bench } from "./bench.ts";
-import { metricDifferences, resourceDifferences, type ExpectedMetric, type ExpectedResource } from "./memory.ts";
-import { instant, receiverNamed, sentObservation, templateErrors, withheldHeader, type Send } from "./sent.ts";
+import { createBench, LAST_MS, type Bench } from "./bench.ts";
+import { Edits } from "./edits.ts";
+import { receiverNamed } from "./names.ts";
+import { Outside } from "./outside.ts";
+import { instant } from "./sent.ts";
+import { isSetup, StepError, take, type Stage, type Step } from "./steps.ts";
 
 /** When a test begins that does not say so. */
 const START_MS = Date.UTC(2026, 0, 1);
-
-/** A step as validated: one of these. */
-interface Step {
-  readonly send?: Send;
-  readonly advance?: string;
-  readonly at?: string;
-  readonly restart?: { readonly down?: string };
-  readonly expect?: {
-    readonly alerts?: readonly ExpectedAlert[];
-    readonly resources?: readonly ExpectedResource[];
-    readonly metrics?: readonly ExpectedMetric[];
-  };
-}
 
 /** Why a test failed: a headline with its place, what differs, and what components complained of meanwhile. */
 export interface Failure {
@@ -32,11 +20,8 @@ export interface Failure {
   readonly notes: readonly string[];
 }
 
-/** The steps did not do what they say; the message may have several lines. */
-class StepError extends Error {}
-
 /** Runs one test, on time and in a store of its own. Undefined: all was as expected. Never rejects. */
-export async function runTest(test: TestCase, wanted: Wanted, definitions: readonly AnyDefinition[]): Promise<Failure | undefined> {
+export async function runTest(test: TestCase, wanted: Wanted, options: LoadOptions): Promise<Failure | undefined> {
   const steps = test.steps as readonly Step[];
   const failed = (pointer: string, message: string, notes: readonly string[] = []): Failure => {
     const [first = "", ...lines] = message.split("\n");
@@ -47,8 +32,15 @@ export async function runTest(test: TestCase, wanted: Wanted, definitions: reado
   let at = 0;
   try {
     const first = steps[0]!.at;
-    bench = await startBench(wanted, definitions, first === undefined ? START_MS : Math.min(instant(first, "at"), LAST_MS));
-    for (; at < steps.length; at++) await take(steps[at]!, bench, wanted, definitions);
+    const outside = new Outside({ records: steps.some((step) => step.expect?.notifications !== undefined) });
+    bench = createBench({ wanted, definitions: options.definitions, startMs: first === undefined ? START_MS : Math.min(instant(first, "at"), LAST_MS), outside });
+    const stage: Stage = { bench, file: test.file, wanted, definitions: options.definitions, edits: new Edits(options) };
+    // What surrounds the agent is there before it starts: it catches up with what it then finds.
+    const setup = steps.findIndex((step, i) => !isSetup(step, i));
+    for (; at < steps.length; at++) {
+      if (at === setup) await start(stage, steps, (index) => (at = index));
+      await take(steps[at]!, stage);
+    }
     return undefined;
   } catch (error) {
     const when = bench === undefined ? "" : `at ${formatTime(bench.now())}: `;
@@ -58,45 +50,21 @@ export async function runTest(test: TestCase, wanted: Wanted, definitions: reado
   }
 }
 
+/** The step to blame is the mock that cannot be. */
+async function start({ bench, wanted }: Stage, steps: readonly Step[], blame: (index: number) => void): Promise<void> {
+  try {
+    await bench.start();
+  } catch (error) {
+    const { asksNobody } = bench.outside;
+    const index = steps.findIndex(({ mock }) => mock !== undefined && receiverNamed(mock.receiver, wanted) === asksNobody);
+    if (index === -1) throw error;
+    blame(index);
+    throw new StepError(messageOf(error instanceof PlanError ? error.cause : error));
+  }
+}
+
 function said(error: unknown): string {
   if (error instanceof StepError) return error.message;
   if (error instanceof PlanError) return `the agent cannot start\n${error.problems.map(problemText).join("\n")}`;
   return messageOf(error);
-}
-
-async function take(step: Step, bench: Bench, wanted: Wanted, definitions: readonly AnyDefinition[]): Promise<void> {
-  if (step.send !== undefined) {
-    const receiver = receiverNamed(step.send.to, wanted);
-    const withheld = withheldHeader(step.send, receiver, wanted, definitions);
-    if (withheld !== undefined) throw new StepError(`headers: ${receiver} does not pass ${withheld} on; name it in its include_headers`);
-    await bench.send(receiver, sentObservation(step.send, receiver, bench.now()));
-  } else if (step.advance !== undefined) {
-    await bench.advanceTo(bench.now() + durationMs(step.advance));
-  } else if (step.at !== undefined) {
-    const atMs = instant(step.at, "at");
-    if (atMs < bench.now()) throw new StepError(`at: ${step.at} is in the past: time only goes forward`);
-    await bench.advanceTo(atMs);
-  } else if (step.restart !== undefined) {
-    await bench.restart(durationMs(step.restart.down ?? "0s"));
-  } else if (step.expect !== undefined) {
-    check(step.expect, bench);
-  }
-}
-
-function check({ alerts, resources = [], metrics = [] }: NonNullable<Step["expect"]>, bench: Bench): void {
-  // An expect without `alerts` leaves the changes to the next one that has it.
-  const lines = [
-    ...(alerts === undefined ? [] : alertDifferences(alerts, bench.takeChanges())),
-    ...resourceDifferences(resources, bench.agent.services.resources),
-    ...metricDifferences(metrics, bench.metrics),
-  ];
-  if (lines.length > 0) throw new StepError(lines.join("\n"));
-}
-
-/** What is wrong with the tests themselves beyond their schema. */
-export function testProblems(tests: readonly TestCase[]): Problem[] {
-  return tests.flatMap((test) => test.steps.flatMap((step, i) => {
-    const { body } = (step["send"] ?? { body: null }) as unknown as Send;
-    return [...templateErrors(body)].map(({ pointer, message }) => ({ ...test.locate(`/steps/${i}/send/body${pointer}`), message }));
-  }));
 }

@@ -1,7 +1,5 @@
 import type { Wanted } from "../../config/model.ts";
-import { ambiguous, receiversNamed } from "../../config/receiver_names.ts";
 import type { Schema } from "../../config/schema_walk.ts";
-import { suggestion } from "../../sdk/suggest.ts";
 import type { AnyDefinition } from "../../sdk/component.ts";
 import type { Scope } from "../../sdk/expression.ts";
 import { observation, type Attributes, type Json, type Observation } from "../../sdk/observation.ts";
@@ -19,18 +17,6 @@ export interface Send {
 }
 
 const NOTHING: Scope = {};
-
-/**
- * The id of a receiver as a test may name it: its id, its type where there is one of that type, or the name of its monitor
- * or pipeline where that has only one. Throws, with what is known, when it means none or several.
- */
-export function receiverNamed(to: string, { pipelines }: Pick<Wanted, "pipelines">): string {
-  const meant = receiversNamed(to, pipelines);
-  if (meant.length === 1) return meant[0]!;
-  if (meant.length > 1) throw new Error(`to: ${ambiguous(to, meant)}`);
-  const ids = [...new Set(pipelines.flatMap(({ receivers }) => receivers))].toSorted();
-  throw new Error(`to: there is no receiver ${to} in a pipeline; ${suggestion(to, ids)}`);
-}
 
 /**
  * A header that the receiver would keep to itself: the test would see what never comes. Undefined: it passes all of them on.
@@ -61,8 +47,8 @@ export function instant(text: string, key: string): number {
   return ms;
 }
 
-/** Fills in `{{ CEL }}`, in which `now` is the test's time, in every text of a body. */
-function rendered(body: Json, now: number): Json {
+/** Fills in `{{ CEL }}`, in which `now` is the test's time, in every text of a body. Throws when one of them fails. */
+export function rendered(body: Json, now: number): Json {
   return mapTexts(body, (text) => {
     let failure: string | undefined;
     const result = compileTemplate(text, []).render(NOTHING, now, (message) => (failure ??= message));

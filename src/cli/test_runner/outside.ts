@@ -1,0 +1,115 @@
+import type { Notification } from "../../sdk/alert.ts";
+import type { Clock } from "../../sdk/clock.ts";
+import { durationMs } from "../../sdk/duration.ts";
+import { PermanentError, RetryLaterError } from "../../sdk/errors.ts";
+import { refusal, type HttpResponse, type OutboundRequest } from "../../sdk/http.ts";
+import type { Json } from "../../sdk/observation.ts";
+import type { Answers } from "./answers.ts";
+import type { Sent } from "./notifications.ts";
+
+/** `fail` of a step for an exporter, validated. */
+export interface Refusing {
+  readonly error?: string;
+  readonly status?: number;
+  readonly retry_after?: string;
+  readonly permanent?: boolean;
+}
+
+/** A receiver that runs in a test. */
+export interface LiveReceiver {
+  /** From now on the real one runs, on mocked answers. Rejects when it asks nobody. */
+  asksNow(): Promise<void>;
+  /** Its source cannot be read, or (undefined) can again. */
+  failing(reason: string | undefined): void;
+}
+
+const REASON = "the test says so";
+
+/**
+ * What surrounds the agent of a test: sources that answer or fail, destinations that take what they are sent or refuse it.
+ * It outlives the agent's restarts. Receivers and exporters are known by id.
+ */
+export class Outside {
+  /** Receivers that run; gone with the process. */
+  readonly live = new Map<string, LiveReceiver>();
+  /** A receiver whose answers are mocked, and that asks nobody. */
+  asksNobody: string | undefined;
+  readonly #answers = new Map<string, Answers>();
+  readonly #failing = new Map<string, string>();
+  readonly #refusing = new Map<string, Refusing>();
+  /** Undefined: nobody will ask. */
+  readonly #sent: Sent[] | undefined;
+
+  constructor({ records }: { readonly records: boolean }) {
+    this.#sent = records ? [] : undefined;
+  }
+
+  /** From now on the receiver is the real one, and gets these answers. Throws when it asks nobody. */
+  async mock(receiver: string, answers: Answers): Promise<void> {
+    this.#answers.set(receiver, answers);
+    const live = this.live.get(receiver);
+    await live?.asksNow();
+  }
+
+  /** Throws for a receiver that asks nobody. */
+  refuseMock(receiver: string): never {
+    this.asksNobody = receiver;
+    throw new Error(`${receiver} asks nobody: there is no answer to mock; use send, or fail`);
+  }
+
+  isMocked(receiver: string): boolean {
+    return this.#answers.has(receiver);
+  }
+
+  async answer(receiver: string, request: OutboundRequest, clock: Clock): Promise<HttpResponse> {
+    const reason = this.#failing.get(receiver);
+    if (reason !== undefined) throw new Error(reason);
+    return await this.#answers.get(receiver)!.next(request, clock);
+  }
+
+  /** The receiver cannot read its source: a mocked one finds out by itself, another one says so. */
+  failReceiver(receiver: string, reason = REASON): void {
+    this.#failing.set(receiver, reason);
+    if (!this.isMocked(receiver)) this.live.get(receiver)?.failing(reason);
+  }
+
+  healReceiver(receiver: string): void {
+    if (!this.#failing.delete(receiver)) throw new Error(`${receiver} does not fail`);
+    if (!this.isMocked(receiver)) this.live.get(receiver)?.failing(undefined);
+  }
+
+  failingReason(receiver: string): string | undefined {
+    return this.#failing.get(receiver);
+  }
+
+  failExporter(exporter: string, how: Refusing): void {
+    this.#refusing.set(exporter, how);
+  }
+
+  healExporter(exporter: string): void {
+    if (!this.#refusing.delete(exporter)) throw new Error(`${exporter} does not fail`);
+  }
+
+  /** Takes a notification, with what the real exporter would have sent. Throws what the real one would throw when refused. */
+  deliver(to: string, at: number, notification: Notification, render: (() => Json) | undefined): void {
+    const how = this.#refusing.get(to);
+    if (how !== undefined) throw refused(to, at, how);
+    this.#sent?.push({ to, at, notification, body: render === undefined ? undefined : render() });
+  }
+
+  /** What exporters took since the last call: in the order of time; of one instant by exporter. */
+  takeSent(): readonly Sent[] {
+    return (this.#sent?.splice(0) ?? []).toSorted((a, b) => a.at - b.at || (a.to < b.to ? -1 : a.to > b.to ? 1 : 0));
+  }
+}
+
+function refused(name: string, receivedAt: number, { error, status, retry_after: after, permanent = false }: Refusing): Error {
+  const retryAfterMs = after === undefined ? undefined : durationMs(after);
+  if (status !== undefined && !permanent) {
+    const headers = retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1_000)) };
+    return refusal({ status, headers, name, receivedAt }, error);
+  }
+  const message = `${status === undefined ? "" : `${status} `}${error ?? REASON}`;
+  if (permanent) return new PermanentError(message);
+  return retryAfterMs === undefined ? new Error(message) : new RetryLaterError(message, retryAfterMs);
+}
