@@ -16,7 +16,8 @@ const LINE_BYTES_MAX = 64 * 2 ** 20;
  * links and reused inodes neither lose lines nor repeat them. The offset of every file is committed with the effects of
  * the lines before it: a crash reads on exactly there. Lines of one file keep their order; a rotated file is read to its
  * end before the one that took its name. A last line without newline waits for it; in a file that was renamed or deleted
- * it is taken after 5 s of quiet. Empty lines are no observations. Keys follow the Collector's filelog receiver:
+ * it is taken after 5 s of quiet. Empty lines are no observations. It is failing when none of the files that match can be read; one
+ * that cannot be among others is reported, counted and shown. Keys follow the Collector's filelog receiver:
  * https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/receiver/filelogreceiver
  */
 export const logTail = defineReceiver({

@@ -12,6 +12,7 @@ const LIVELY_MS = 10_000;
 const QUIET_PER_POLL = 64;
 const STATS_AT_ONCE = 32;
 const DESCRIBED_MAX = 1_000;
+const UNREADABLE_DESCRIBED_MAX = 100;
 
 /** The files that are read, and those that are remembered. */
 export interface Files {
@@ -22,6 +23,8 @@ export interface Files {
   all(): readonly TailedFile[];
   /** Files that match and are not read: all handles are taken by files that have more to read. */
   waiting(): number;
+  /** Files and directories that cannot be read now. */
+  unreadable(): number;
   positions(): FilePosition[];
   /** Reading failed: closed until the next scan. */
   failed(file: TailedFile, error: unknown): Promise<void>;
@@ -41,20 +44,39 @@ export function createFiles(context: ReceiverContext, options: ScanOptions): Fil
   const known = nothingKnown();
   const { tracked, remembered, readErrors } = known;
   const scanner = createScanner(context, options, known);
+  /** What was said of unreadable files, and whether they were all there is. */
+  let reported: string | undefined;
   let failing: string | undefined;
-  /** Nothing hinders any more, but what was written meanwhile is not read yet. */
+  /** Some file can be read again, but what was written meanwhile is not read yet. */
   let healing = false;
   let turn = 0;
 
+  /** By path; what hinders the scan first. */
+  function errors(): Map<string, unknown> {
+    const found = new Map(known.scanErrors);
+    for (const [file, error] of readErrors) if (!found.has(file.path)) found.set(file.path, error);
+    return found;
+  }
+
+  /** One that is gone is read to its end, but brings no more news; one that waits for a handle will be read. */
+  function isAnyReadable(): boolean {
+    return known.waiting > 0 || tracked.some((file) =>
+      file.goneAt === undefined && !readErrors.has(file) && (file.handle !== undefined || !known.scanErrors.has(file.path)));
+  }
+
+  /** One unreadable file among many makes nothing stale: the others bring news. */
   function say(): void {
-    const path = known.scanErrors.keys().next().value ?? readErrors.keys().next().value?.path;
-    const error = known.scanErrors.values().next().value ?? readErrors.values().next().value;
-    const reason = path === undefined ? undefined : `cannot read ${path}: ${(error as NodeJS.ErrnoException).code ?? messageOf(error)}`;
-    healing = reason === undefined && failing !== undefined;
-    if (reason === undefined || reason === failing) return;
+    const found = errors();
+    const [first] = found;
+    const more = found.size > 1 ? ` (and ${found.size - 1} more)` : "";
+    const reason = first === undefined ? undefined : `cannot read ${first[0]}: ${reasonOf(first[1])}${more}`;
+    if (reason !== undefined && reason !== reported) context.report(new Error(reason, { cause: first![1] }));
+    reported = reason ?? reported;
+    const fails = reason !== undefined && !isAnyReadable();
+    healing = !fails && (failing !== undefined || (reason === undefined && reported !== undefined));
+    if (!fails || reason === failing) return;
     failing = reason;
     context.failing(reason);
-    context.report(new Error(reason, { cause: error }));
   }
 
   async function scan(): Promise<void> {
@@ -96,6 +118,7 @@ export function createFiles(context: ReceiverContext, options: ScanOptions): Fil
     },
     all: () => tracked,
     waiting: () => known.waiting,
+    unreadable: () => errors().size,
     positions: () => [...tracked.map((file) => file.saved), ...[...remembered.values()].map(({ saved }) => saved)],
     failed,
     fine(file) {
@@ -104,8 +127,10 @@ export function createFiles(context: ReceiverContext, options: ScanOptions): Fil
     settled() {
       if (!healing || tracked.some((file) => file.work && file.handle !== undefined)) return;
       healing = false;
+      if (failing !== undefined) context.failing(undefined);
       failing = undefined;
-      context.failing(undefined);
+      if (errors().size > 0) return;
+      reported = undefined;
       context.healed();
     },
     async drop(file, unlinked) {
@@ -128,10 +153,16 @@ export function createFiles(context: ReceiverContext, options: ScanOptions): Fil
         state: file.goneAt !== undefined ? "gone" : file.handle === undefined ? "closed" : "open",
       }));
       const lag = tracked.reduce((sum, file) => sum + lagBytes(file), 0);
-      return { files, files_total: tracked.length, files_waiting: known.waiting, lag_bytes: lag };
+      const found = errors();
+      const unreadable = [...found].slice(0, UNREADABLE_DESCRIBED_MAX).map(([path, error]) => ({ path, error: reasonOf(error) }));
+      return { files, files_total: tracked.length, files_waiting: known.waiting, files_unreadable: found.size, unreadable, lag_bytes: lag };
     },
     async close() {
       for (const file of tracked) await closeHandle(file);
     },
   };
+}
+
+function reasonOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? messageOf(error);
 }

@@ -209,7 +209,7 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
     if (!(await letGo())) return;
     files.settled();
     lookCaughtUp();
-    telemetry?.update(files.all());
+    telemetry?.update(files.all(), files.unreadable());
   }
 
   async function run(): Promise<void> {
@@ -235,7 +235,7 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
       // What is written from here on is new, whatever `start_at` says.
       await files.scan();
       toCatchUp = new Map(files.all().map((file) => [file, file.size]));
-      telemetry.update(files.all());
+      telemetry.update(files.all(), files.unreadable());
       loop = run().catch((error: unknown) => context.crashed(error));
     },
     async stop() {

@@ -11,6 +11,9 @@ export function createTelemetry({ id, metrics }: ReceiverContext) {
   const labels = ["receiver"];
   const open = metrics.gauge({ name: "sojourn_log_tail_files_open", help: "Files held open.", labels });
   const lag = metrics.gauge({ name: "sojourn_log_tail_lag_bytes", help: "Bytes in files that were not read yet.", labels });
+  const unreadable = metrics.gauge({
+    name: "sojourn_log_tail_files_unreadable", help: "Files and directories that match and cannot be read.", labels,
+  });
   const truncated = metrics.counter({
     name: "sojourn_log_tail_truncated_total", help: "Lines and records that were longer than allowed: only their head was taken.", labels,
   });
@@ -20,7 +23,7 @@ export function createTelemetry({ id, metrics }: ReceiverContext) {
   return {
     truncated: truncated.series(id),
     invalid: invalid.series(id),
-    update(files: readonly TailedFile[]): void {
+    update(files: readonly TailedFile[], unreadableFiles: number): void {
       let handles = 0;
       let bytes = 0;
       for (const file of files) {
@@ -29,10 +32,12 @@ export function createTelemetry({ id, metrics }: ReceiverContext) {
       }
       open.series(id).set(handles);
       lag.series(id).set(bytes);
+      unreadable.series(id).set(unreadableFiles);
     },
     end(): void {
       open.remove(id);
       lag.remove(id);
+      unreadable.remove(id);
     },
   };
 }

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { appendFile, chmod, mkdir, open, rm, stat, symlink, writeFile, type FileHandle } from "node:fs/promises";
+import { appendFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { logTail } from "../../receivers/log_tail.ts";
 import { createMetrics } from "../../src/metrics/store.ts";
 import type { ConfigError } from "../../src/sdk/errors.ts";
 import { virtualClock } from "../../src/sdk/virtual_clock.ts";
-import { receiverContext, type Recorded } from "../support/context.ts";
+import { receiverContext } from "../support/context.ts";
 import { config, tailing, temporary } from "./log_tail_support.ts";
 
 test("lines come in order, one observation each, and say which file they are from", async () => {
@@ -147,74 +147,6 @@ test("nothing to read is caught up as well", async () => {
   assert.deepEqual(tail.lines(), ["now"]);
 });
 
-test("an unreadable file is said once, hinders no other, and heals", async (t) => {
-  if (process.getuid?.() === 0) {
-    // Root reads everything: a loop of symbolic links is as unreadable to it.
-    t.diagnostic("as root: by a loop of symbolic links");
-  }
-  await using dir = await temporary();
-  const bad = join(dir.path, "bad.log");
-  const root = process.getuid?.() === 0;
-  if (root) await symlink(bad, bad);
-  else await writeFile(bad, "secret\n", { mode: 0o000 });
-  await writeFile(join(dir.path, "good.log"), "good\n");
-  const whileFailing: boolean[] = [];
-  const seen: { recorded?: Recorded } = {};
-  await using tail = await tailing(config(join(dir.path, "*.log")), undefined, {
-    async emit(batch) {
-      if (batch.length > 0) whileFailing.push(seen.recorded?.failing !== undefined);
-    },
-  });
-  seen.recorded = tail.recorded;
-  await tail.pass(5_000);
-  assert.deepEqual(tail.lines(), ["good"]);
-  assert.match(tail.recorded.failing ?? "", /bad\.log: (EACCES|ELOOP)/);
-  assert.equal(tail.recorded.reports.length, 1);
-  if (root) {
-    await rm(bad);
-    await writeFile(bad, "secret\n");
-  } else await chmod(bad, 0o600);
-  await tail.pass();
-  assert.deepEqual(tail.lines(), ["good", "secret"]);
-  assert.equal(whileFailing.at(-1), true, "what was stale is not judged again before the news is in");
-  assert.equal(tail.recorded.failing, undefined);
-  assert.equal(tail.recorded.healed, 1);
-});
-
-test("a file that opens but cannot be read hinders neither the start nor another file, and leaves no handle open", async (t) => {
-  await using dir = await temporary();
-  const bad = join(dir.path, "bad.log");
-  await writeFile(bad, "never read\n");
-  await writeFile(join(dir.path, "good.log"), "");
-  const { ino } = await stat(bad);
-  const probe = await open(bad);
-  const prototype = Object.getPrototypeOf(probe) as FileHandle;
-  await probe.close();
-  const real = prototype.read;
-  let failures = 0;
-  let opened = 0;
-  // A disk that cannot read these sectors, a network file system without its server.
-  t.mock.method(prototype, "read", async function (this: FileHandle, ...args: Parameters<FileHandle["read"]>) {
-    if ((await this.stat()).ino !== ino) return real.apply(this, args);
-    failures++;
-    opened++;
-    const close = this.close.bind(this);
-    this.close = async () => {
-      opened--;
-      await close();
-    };
-    throw Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
-  });
-  await using tail = await tailing(config(join(dir.path, "*.log"), { start_at: "end" }));
-  await appendFile(join(dir.path, "good.log"), "good\n");
-  await tail.pass(5_000);
-  assert.deepEqual(tail.lines(), ["good"]);
-  assert.match(tail.recorded.failing ?? "", /bad\.log: EIO/);
-  assert.equal(tail.recorded.caughtUp, true);
-  assert.ok(failures > 1, "it is tried again");
-  assert.equal(opened, 0);
-});
-
 test("exclude wins over include, and only regular files are read", async () => {
   await using dir = await temporary();
   await mkdir(join(dir.path, "dir.log"));
@@ -247,7 +179,7 @@ test("lag and open files are metrics, and each file is in the status", async () 
   assert.equal(gauge("sojourn_log_tail_files_open"), 1);
   assert.equal(gauge("sojourn_log_tail_lag_bytes"), 4);
   assert.deepEqual(tail.recorded.describe?.(), {
-    files: [{ path, offset: 6, size: 10, lag_bytes: 4, state: "open" }], files_total: 1, files_waiting: 0, lag_bytes: 4,
+    files: [{ path, offset: 6, size: 10, lag_bytes: 4, state: "open" }], files_total: 1, files_waiting: 0, files_unreadable: 0, unreadable: [], lag_bytes: 4,
   });
   await tail.stop();
 });
