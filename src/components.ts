@@ -1,8 +1,10 @@
+import { alertmanager } from "../exporters/alertmanager.ts";
 import { console as consoleExporter } from "../exporters/console.ts";
 import { otlp } from "../exporters/otlp.ts";
 import { pagerduty } from "../exporters/pagerduty.ts";
 import { prometheus } from "../exporters/prometheus.ts";
 import { slack } from "../exporters/slack.ts";
+import { webhook as webhookExporter } from "../exporters/webhook.ts";
 import { filter } from "../processors/filter.ts";
 import { metrics } from "../processors/metrics.ts";
 import { parse } from "../processors/parse.ts";
@@ -18,5 +20,5 @@ import type { AnyDefinition } from "./sdk/component.ts";
 export const components: readonly AnyDefinition[] = [
   httpPoll, logTail, webhook,
   filter, metrics, parse, threshold, track, transform,
-  consoleExporter, otlp, pagerduty, prometheus, slack,
+  alertmanager, consoleExporter, otlp, pagerduty, prometheus, slack, webhookExporter,
 ];

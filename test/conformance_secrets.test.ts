@@ -76,7 +76,7 @@ for (const definition of components) {
     });
 
     // What listens is asked by whoever comes; nobody answers it.
-    const others = Object.entries(origins).slice(0, definition.type === "webhook" ? 1 : undefined);
+    const others = Object.entries(origins).slice(0, nameOf(definition) === "receiver webhook" ? 1 : undefined);
     for (const [how, origin] of others) {
       test(`no secret gets out when the other side ${how}`, async () => {
         for (const config of safe(definition, await origin())) {
@@ -131,13 +131,14 @@ async function passing<T>({ clock }: Stage, work: PromiseLike<T>): Promise<T> {
 /** An answer of 200 is all that some destinations give, and a webhook without signature believes anybody. */
 function mayTakeIt(on: Stage, how: string): boolean {
   const [config] = on.loaded.wanted.components.filter(({ id }) => id.endsWith("/under_test"));
-  return (config?.type === "otlp" && how.includes("200")) || (config?.type === "webhook" && config.config["signature"] === undefined);
+  if (config?.kind === "exporter") return ["alertmanager", "otlp", "webhook"].includes(config.type) && how.includes("200");
+  return config?.type === "webhook" && config.config["signature"] === undefined;
 }
 
 /** What somebody who means no good sends to a webhook. */
 async function knock(on: Stage): Promise<void> {
-  const { type, config } = on.loaded.wanted.components.find(({ id }) => id.endsWith("/under_test"))!;
-  if (type !== "webhook") return;
+  const { kind, type, config } = on.loaded.wanted.components.find(({ id }) => id.endsWith("/under_test"))!;
+  if (kind !== "receiver" || type !== "webhook") return;
   const { listen, path } = config as { listen: string; path: string };
   const at = `http://127.0.0.1:${on.listeners.port(listen)}${path}`;
   const json = { "content-type": "application/json" };

@@ -1,4 +1,4 @@
-import { percentDecoded } from "./http_message.ts";
+import { basicAuthorization, percentDecoded } from "./http_message.ts";
 
 /** Shorter values are a tenant's number or the like, and would mask half of any message. */
 const SECRET_CHARS_MIN = 4;
@@ -11,10 +11,13 @@ const MASK = "REDACTED";
  * URL's credentials and query values; the whole path and its long parts, where `pathToo` says that it is a secret.
  */
 export function secretsSent(headers: Readonly<Record<string, string>>, url: URL, pathToo = false): string[] {
-  const values = Object.values(headers).flatMap(partsOf);
-  const decoded = [url.username, url.password].map(percentDecoded);
+  const [username = "", password = ""] = [url.username, url.password].map(percentDecoded);
+  const sent = Object.entries(headers).filter(([name]) => name.toLowerCase() !== "content-type").map(([, value]) => value);
+  const values = [...sent, ...(username === "" && password === "" ? [] : [basicAuthorization(username, password)])].flatMap(partsOf);
   const path = pathToo ? [`${url.pathname}${url.search}`, url.pathname, ...url.pathname.split("/").filter((part) => part.length >= PATH_SECRET_CHARS_MIN)] : [];
-  const all = [...values, url.username, url.password, ...decoded, ...url.searchParams.values(), ...path];
+  // As it is written, and as it is meant.
+  const query = [...url.search.split(/[?&]/).map((part) => part.slice(part.indexOf("=") + 1)), ...url.searchParams.values()];
+  const all = [...values, url.username, url.password, ...query, ...path];
   return [...new Set(all)].filter(({ length }) => length >= SECRET_CHARS_MIN).sort((a, b) => b.length - a.length);
 }
 

@@ -9,7 +9,7 @@ import type { TestContext } from "node:test";
  * The path of a program on PATH or in /usr/bin. Without it the test is skipped with the reason in plain sight
  * (and undefined comes back), except in CI, where everything is there: then it fails.
  */
-export function program(t: TestContext, name: string): string | undefined {
+export function program(t: TestContext, name: string, debianPackage = "prometheus"): string | undefined {
   for (const folder of [...(process.env.PATH ?? "").split(delimiter), "/usr/bin"]) {
     try {
       accessSync(join(folder, name), constants.X_OK);
@@ -18,7 +18,7 @@ export function program(t: TestContext, name: string): string | undefined {
       continue;
     }
   }
-  const reason = `${name} is not installed (Debian: apt-get install prometheus)`;
+  const reason = `${name} is not installed (Debian: apt-get install ${debianPackage})`;
   if (process.env.CI === "true") throw new Error(`${reason}; in CI that is a failure`);
   t.skip(reason);
   return undefined;

@@ -35,6 +35,11 @@ export const safeConfigs: Readonly<Record<string, (at: Surroundings) => readonly
   "processor threshold": () => [{ rules: [{ alert: "OrderTooLarge", expr: "self.amount > 10" }] }],
   "processor track": () => [{ type: "order", id: "body.id", state: "body.status", states: { failed: { alert: true } } }],
   "processor transform": () => [{ set: { "body.seen": "true" } }],
+  "exporter alertmanager": ({ origin }) => [
+    { urls: [`${origin}/a`, `http://user:${SECRET}@${url(origin).host}/b?key=${SECRET}`], headers: { "x-scope-orgid": SECRET }, timeout: "1s" },
+    { urls: [origin], path_prefix: "/alertmanager", auth: { basic: { username: "u", password: SECRET } } },
+    { urls: [origin], auth: { bearer: { token: SECRET } }, send_resolved: false },
+  ],
   "exporter console": () => [{ format: "json" }],
   "exporter otlp": ({ origin }) => [
     { endpoint: origin, headers: { "x-api-key": SECRET }, interval: "1s", timeout: "1s" },
@@ -43,4 +48,9 @@ export const safeConfigs: Readonly<Record<string, (at: Surroundings) => readonly
   "exporter pagerduty": ({ origin }) => [{ routing_key: SECRET, url: `${origin}/v2/enqueue` }],
   "exporter prometheus": () => [{ listen: "127.0.0.1:0" }],
   "exporter slack": ({ origin }) => [{ webhook_url: `${origin}/services/T0/B0/${SECRET}` }],
+  "exporter webhook": ({ origin }) => [
+    { url: `${origin}/hooks/${SECRET}?key=${SECRET}`, headers: { "x-api-key": SECRET }, signing_secret: `whsec_${SECRET}` },
+    { url: `http://user:${SECRET}@${url(origin).host}/a`, auth: { basic: { username: "u", password: SECRET } }, body: { text: "{{ value.status }}", token: SECRET } },
+    { url: `${origin}/hooks`, auth: { bearer: { token: SECRET } }, body: "{{ value.alerts[0].labels.alertname }}" },
+  ],
 };
