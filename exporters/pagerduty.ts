@@ -1,31 +1,26 @@
-import type { Alert } from "../src/sdk/alert.ts";
-import { cut, resourceText, summaryText, timeText } from "../src/sdk/alert_text.ts";
 import { defineExporter } from "../src/sdk/component.ts";
-import { ConfigError } from "../src/sdk/errors.ts";
+import { ConfigError, PermanentError } from "../src/sdk/errors.ts";
 import { createHttpClient, refusal, type HttpResponse } from "../src/sdk/http.ts";
+import { notificationOptions } from "../src/sdk/notification_options.ts";
+import type { Json } from "../src/sdk/observation.ts";
+import { eventOf } from "./pagerduty/event.ts";
 
 const ANSWER_BYTES_MAX = 64 * 1_024;
-// https://developer.pagerduty.com/docs/events-api-v2-overview#size-limits
-const EVENT_BYTES_MAX = 512_000;
-const SUMMARY_MAX = 1_024;
-const FIELD_MAX = 255;
-
-type Severity = "critical" | "error" | "warning" | "info";
-
-// PagerDuty knows four. What is not among these words is `error`: still urgent, but it hides nothing critical.
-const SEVERITIES: ReadonlyMap<string, Severity> = new Map([
-  ["critical", "critical"], ["page", "critical"], ["emergency", "critical"], ["fatal", "critical"],
-  ["error", "error"],
-  ["warning", "warning"], ["warn", "warning"], ["ticket", "warning"],
-  ["info", "info"], ["informational", "info"], ["notice", "info"], ["none", "info"],
-]);
+const ROUTING_KEY_LENGTH = 32;
 
 /**
- * Opens and resolves PagerDuty incidents by Events API v2: one incident for each episode of an alert, however often it
- * is sent, since PagerDuty deduplicates by `dedup_key`.
+ * Opens, updates and resolves PagerDuty incidents by Events API v2: one event for each notification, one incident for each
+ * episode however often it is sent, since PagerDuty deduplicates by `dedup_key`.
+ *
+ * Without `group_by` each alert is its own incident. With it a group is one: PagerDuty adds to that silently and pages
+ * nobody when further alerts join it (https://github.com/prometheus/alertmanager/issues/1587), so group only what one
+ * person repairs in one go.
+ *
+ * The receipt keeps the routing key that opened the incident, for only that one can resolve it, whatever is configured
+ * meanwhile. It never leaves the agent's database but for PagerDuty.
  *
  * An alert's label `severity` becomes PagerDuty's: critical (also page, emergency, fatal), error, warning (also warn,
- * ticket), info (also informational, notice, none); anything else is error.
+ * ticket), info (also informational, notice, none); anything else is error. A group has the highest of its alerts.
  * https://developer.pagerduty.com/docs/events-api-v2/trigger-events/
  */
 export const pagerduty = defineExporter({
@@ -38,12 +33,17 @@ export const pagerduty = defineExporter({
     required: ["routing_key"],
     properties: {
       routing_key: {
-        type: "string", writeOnly: true, minLength: 32, maxLength: 32,
+        type: "string", writeOnly: true, minLength: ROUTING_KEY_LENGTH, maxLength: ROUTING_KEY_LENGTH,
         description: "Integration key of the service (Events API v2), 32 characters; a secret.",
       },
       url: {
         type: "string", default: "https://events.pagerduty.com/v2/enqueue",
         description: "Where events are sent; the EU's is https://events.eu.pagerduty.com/v2/enqueue.",
+      },
+      ...notificationOptions,
+      group_by: {
+        ...notificationOptions.group_by,
+        description: "Alerts that agree in these labels are one incident: PagerDuty pages nobody when further ones join it. Default: each alert is an incident of its own.",
       },
     },
     examples: [{ routing_key: "0123456789abcdef0123456789abcdef" }],
@@ -54,65 +54,52 @@ export const pagerduty = defineExporter({
       throw new ConfigError("/url", "must be an http or https URL");
     }
     const client = createHttpClient({ clock: context.clock });
-    const group = Object.values(context.externalLabels).join("/");
+    const agent = Object.values(context.externalLabels).join("/");
 
-    async function send(alert: Alert, signal: AbortSignal): Promise<void> {
+    async function send(event: ReturnType<typeof eventOf>, routing_key: string, signal: AbortSignal): Promise<void> {
       const response = await client.send({
         url: config.url,
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: eventBody(alert, config.routing_key, group),
+        body: JSON.stringify({ routing_key, ...event }),
         signal,
         bodyBytesMax: ANSWER_BYTES_MAX,
       });
-      const answer = answerOf(response);
-      if (response.status === 202 || (response.status >= 200 && response.status < 300 && answer.accepted)) return;
-      const error = response.status < 300 ? new Error(`${response.name} answered ${response.status}, but accepted nothing`)
-        : refusal(response, answer.errors.replaceAll(config.routing_key, "REDACTED"));
-      throw error;
+      const { accepted, errors } = answerOf(response);
+      if (response.status === 202 || (response.status >= 200 && response.status < 300 && accepted)) return;
+      if (response.status < 300) throw new Error(`${response.name} answered ${response.status}, but accepted nothing`);
+      throw refusal(response, errors.replaceAll(routing_key, "REDACTED").replaceAll(config.routing_key, "REDACTED"));
     }
 
     return {
       deduplicates: true,
+      // A vendor's figure that the developer documentation does not state; the true limit moves with the service's load.
+      limits: { messagesPerMinute: 120, burst: 30 },
       async notify(notification, signal) {
-        // One event each. When one fails all are sent again: those that PagerDuty has are then no news to it.
-        for (const alert of notification.alerts) await send(alert, signal);
-        return undefined;
+        const event = eventOf(notification, agent);
+        const routing_key = routingKeyOf(notification.receipt) ?? config.routing_key;
+        try {
+          await send(event, routing_key, signal);
+          return { routing_key };
+        } catch (error) {
+          const refused = error instanceof PermanentError && routing_key !== config.routing_key;
+          if (!refused || event["event_action"] !== "trigger") throw error;
+          // The old key is gone, and what still fires must be known to somebody: then it opens an incident under the new one.
+          await send(event, config.routing_key, signal);
+          return { routing_key: config.routing_key };
+        }
       },
+      render: (notification) => eventOf(notification, agent),
       stop: () => client.close(),
     };
   },
 });
 
-/** The event as JSON, never above PagerDuty's limit: details that are too large give way to a note, the page goes out. */
-function eventBody(alert: Alert, routing_key: string, group: string): string {
-  if (alert.status === "resolved") return JSON.stringify({ routing_key, event_action: "resolve", dedup_key: alert.dedup_key });
-  const event = (custom_details: object): string => JSON.stringify({
-    routing_key,
-    event_action: "trigger",
-    dedup_key: alert.dedup_key,
-    client: "Sojourn",
-    payload: {
-      summary: cut(summaryText(alert), SUMMARY_MAX),
-      source: cut(resourceText(alert), FIELD_MAX),
-      severity: SEVERITIES.get(alert.labels["severity"]?.toLowerCase() ?? "") ?? "error",
-      timestamp: timeText(alert.fired_at ?? alert.active_at),
-      component: cut(alert.resource.type, FIELD_MAX),
-      ...(group === "" ? {} : { group: cut(group, FIELD_MAX) }),
-      class: cut(alert.alert, FIELD_MAX),
-      custom_details,
-    },
-  });
-  const body = event({
-    details: alert.details,
-    value: alert.value,
-    active_at: timeText(alert.active_at),
-    labels: alert.labels,
-    annotations: alert.annotations,
-  });
-  const bytes = Buffer.byteLength(body);
-  if (bytes <= EVENT_BYTES_MAX) return body;
-  return event({ error: `the details are left out: with them the event has ${bytes} bytes, and PagerDuty takes ${EVENT_BYTES_MAX}` });
+/** The routing key under which the incident was opened. */
+function routingKeyOf(receipt: Json | undefined): string | undefined {
+  if (typeof receipt !== "object" || receipt === null || !("routing_key" in receipt)) return undefined;
+  const { routing_key } = receipt as { readonly routing_key: unknown };
+  return typeof routing_key === "string" && routing_key.length === ROUTING_KEY_LENGTH ? routing_key : undefined;
 }
 
 /** `{"status":"success"}`, or `{"status":"invalid event","message":…,"errors":[…]}` */

@@ -2,26 +2,43 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { inspect } from "node:util";
 import { pagerduty } from "../../exporters/pagerduty.ts";
-import type { Alert } from "../../src/sdk/alert.ts";
+import type { Alert, Notification } from "../../src/sdk/alert.ts";
 import { realClock } from "../../src/sdk/clock.ts";
+import type { Exporter } from "../../src/sdk/component.ts";
 import { ConfigError, PermanentError, RetryLaterError } from "../../src/sdk/errors.ts";
-import { alertOf, failureOf, notificationOf, resolvedOf } from "../support/alert.ts";
+import { alertOf, failureOf, FIRED_AT, notificationOf, resolvedOf } from "../support/alert.ts";
+import { configured } from "../support/configured.ts";
 import { exporterContext } from "../support/context.ts";
 import { fakePagerDuty, type FakePagerDuty } from "../support/fake_pagerduty.ts";
 import type { Failure } from "../support/scripted_server.ts";
 
 const KEY = "secret0123456789abcdef0123456789";
 
-async function setUp(t: TestContext, routing_key = KEY): Promise<{ fake: FakePagerDuty; send(...alerts: Alert[]): Promise<unknown> }> {
-  const fake = await fakePagerDuty();
+function create(url: string, routing_key = KEY): Exporter {
   const { context } = exporterContext({ clock: realClock, externalLabels: { cluster: "eu-1" } });
-  const exporter = pagerduty.create({ routing_key, url: fake.url }, context);
+  return pagerduty.create(configured(pagerduty.schema, { routing_key, url }), context);
+}
+
+interface SetUp {
+  readonly fake: FakePagerDuty;
+  readonly exporter: Exporter;
+  notify(notification: Notification): Promise<unknown>;
+  send(...alerts: Alert[]): Promise<unknown>;
+}
+
+async function setUp(t: TestContext): Promise<SetUp> {
+  const fake = await fakePagerDuty();
+  const exporter = create(fake.url);
   t.after(async () => {
     await exporter.stop!();
     await fake.close();
   });
-  return { fake, send: (...alerts) => exporter.notify!(notificationOf(...alerts), AbortSignal.timeout(5_000)) };
+  const notify = (notification: Notification): Promise<unknown> => exporter.notify!(notification, AbortSignal.timeout(5_000));
+  return { fake, exporter, notify, send: (...alerts) => notify(notificationOf(...alerts)) };
 }
+
+/** The details of the last event. */
+const detailsOf = (fake: FakePagerDuty): Record<string, unknown> => fake.events.at(-1)!.payload!.custom_details as Record<string, unknown>;
 
 const failure = (send: Promise<unknown>): Promise<Error> => failureOf(send, KEY);
 
@@ -43,9 +60,11 @@ test("a firing alert is a trigger with everything that whoever is paged needs", 
       group: "eu-1",
       class: "OrderStuckInPending",
       custom_details: {
-        details: { state: "pending", since: "2026-01-01T02:32:00.000Z", limit: "30m" },
         value: "pending",
+        limit: "30m",
         active_at: "2026-01-01T02:32:00.000Z",
+        trace: "0123456789abcdef0123456789abcdef",
+        details: { state: "pending", since: "2026-01-01T02:32:00.000Z", limit: "30m" },
         labels: { alertname: "OrderStuckInPending", resource_type: "order", severity: "critical", state: "pending", team: "checkout" },
         annotations: { summary: "Order o1 has been pending for 30m" },
       },
@@ -71,14 +90,127 @@ test("an event whose answer got lost opens no second incident when it is sent ag
   assert.deepEqual(fake.incidents.map(({ events }) => events), [2]);
 });
 
-test("several alerts are as many events, in order; the first that fails fails the whole", async (t) => {
+const orders = (count: number): Alert[] => Array.from({ length: count }, (_, n) =>
+  alertOf({ resource: { type: "order", id: `o${n}` }, dedup_key: `k${n}`, annotations: { summary: `Order o${n} is stuck` } }));
+const grouped = (alerts: Alert[], parts: Partial<Notification> = {}): Notification =>
+  ({ ...notificationOf(...alerts), key: "group/eu", group: { region: "eu" }, ...parts });
+
+test("a group is one event and one incident, however many alerts it holds: counted, the first named, the worst severity", async (t) => {
+  const { fake, notify } = await setUp(t);
+  const alerts = orders(59);
+  alerts[40] = alertOf({ labels: { severity: "critical" }, resource: { type: "order", id: "worst" } });
+  await notify(grouped(alerts.map((a, n) => (n === 40 ? a : { ...a, labels: { ...a.labels, severity: "warning" } }))));
+  assert.deepEqual([fake.refused, fake.events.length], [[], 1]);
+  const { payload, dedup_key } = fake.events[0]!;
+  assert.equal(dedup_key, "group/eu");
+  assert.deepEqual([payload!.summary, payload!.severity, payload!.source], ["59 orders stuck in pending (region=eu)", "critical", "region=eu"]);
+  const { alerts: named, more, group, status } = detailsOf(fake) as { alerts: { resource: string; summary: string }[]; more: string; group: object; status: string };
+  assert.deepEqual([named.length, more, group, status], [50, "+9 more", { region: "eu" }, "59 FIRING"]);
+  assert.deepEqual([named[0]!.resource, named[0]!.summary], ["order/o0", "Order o0 is stuck"]);
+});
+
+test("a group that still fires in part updates its incident and says who is over; with the last one it is resolved", async (t) => {
+  const { fake, notify } = await setUp(t);
+  const [a, b] = orders(2) as [Alert, Alert];
+  await notify(grouped([a, b]));
+  await notify(grouped([b, { ...a, ...resolvedOf({ resource: a.resource }) }], { status: "firing", cause: "changed" }));
+  assert.deepEqual(fake.incidents.map(({ status, events }) => ({ status, events })), [{ status: "triggered", events: 2 }]);
+  assert.equal(fake.events[1]!.payload!.summary, "Order o1 is stuck");
+  assert.deepEqual(detailsOf(fake)["resolved"], ["order/o0 (recovered)"]);
+  await notify(grouped([resolvedOf()], { status: "resolved", cause: "resolved" }));
+  assert.deepEqual(fake.incidents.map(({ status }) => status), ["resolved"]);
+});
+
+test("alerts of several rules are counted by name", async (t) => {
+  const { fake, notify } = await setUp(t);
+  await notify(grouped([alertOf(), alertOf({ alert: "OrderTooLarge" }), alertOf({ alert: "DiskFull", resource: { type: "", id: "" } })], { group: {} }));
+  assert.equal(fake.events[0]!.payload!.summary, "3 alerts: OrderStuckInPending, OrderTooLarge, DiskFull");
+});
+
+test("an incident is resolved under the key that opened it, though another is configured by then", async (t) => {
+  const { fake, notify } = await setUp(t);
+  const receipt = await notify(notificationOf(alertOf())) as Notification["receipt"];
+  const NEW = "new-key-0123456789abcdef01234567";
+  const after = create(fake.url, NEW);
+  t.after(() => after.stop!());
+  const signal = AbortSignal.timeout(5_000);
+  assert.deepEqual(await after.notify!({ ...notificationOf(alertOf()), cause: "repeat", receipt }, signal), receipt);
+  await after.notify!({ ...notificationOf(resolvedOf()), receipt }, signal);
+  assert.deepEqual(fake.incidents.map(({ routing_key, status, events }) => ({ routing_key, status, events })), [{ routing_key: KEY, status: "resolved", events: 3 }]);
+  await after.notify!(notificationOf(alertOf()), signal);
+  assert.equal(fake.incidents[1]!.routing_key, NEW);
+});
+
+test("what still fires opens an incident under the new key when PagerDuty knows the old one no more; a resolve does not", async (t) => {
+  const { fake, exporter } = await setUp(t);
+  const old = "old-key-0123456789abcdef01234567";
+  const signal = AbortSignal.timeout(5_000);
+  fake.failNext(answer(400, JSON.stringify({ errors: [`${old} is unknown`] })));
+  assert.deepEqual(await exporter.notify!({ ...notificationOf(alertOf()), cause: "repeat", receipt: { routing_key: old } }, signal), { routing_key: KEY });
+  assert.deepEqual(fake.incidents.map(({ routing_key }) => routing_key), [KEY]);
+  fake.failNext(answer(400, JSON.stringify({ errors: [`${old} is unknown`] })));
+  const error = await failureOf(exporter.notify!({ ...notificationOf(resolvedOf()), receipt: { routing_key: old } }, signal), old);
+  assert.ok(error instanceof PermanentError);
+  assert.match(error.message, /REDACTED is unknown/);
+});
+
+test("a receipt that is none is not believed", async (t) => {
+  const { fake, notify } = await setUp(t);
+  for (const receipt of ["x", null, [], { routing_key: 7 }, { routing_key: "short" }]) await notify({ ...notificationOf(alertOf()), receipt });
+  assert.deepEqual(fake.events.map(({ routing_key }) => routing_key), Array.from({ length: 5 }, () => KEY));
+});
+
+test("the whole story is told: path, others, observation, trace, links; stale, flapping and acknowledged", async (t) => {
   const { fake, send } = await setUp(t);
-  const alerts = ["a", "b", "c"].map((id) => alertOf({ dedup_key: id }));
-  await send(...alerts);
-  assert.deepEqual(fake.events.map(({ dedup_key }) => dedup_key), ["a", "b", "c"]);
-  fake.failNext({ kind: "answer", status: 500 });
-  await failure(send(...alerts));
-  assert.equal(fake.requests, 4);
+  await send(alertOf({
+    annotations: { summary: "s", runbook_url: "https://runbooks.example/stuck" },
+    story: {
+      transitions: [
+        { from: "new", to: "paid", at: FIRED_AT - 7_200_000, duration: 60_000 },
+        { from: "paid", to: "pending", at: FIRED_AT - 1_800_000, duration: 5_400_000 },
+      ],
+      others: 36,
+      url: "https://sojourn.example/alerts/1",
+    },
+    observation: { source: "log_tail/orders", time: FIRED_AT - 1_800_000, id: "evt-1", attributes: { "log.file.path": "/var/log/orders" }, body: { id: "o1" } },
+    stale_since: FIRED_AT, flapping: true,
+    acknowledged: { by: "ann", comment: "on it", at: FIRED_AT },
+  }));
+  assert.deepEqual(fake.refused, []);
+  const event = fake.events[0]!;
+  assert.equal(event.client_url, "https://sojourn.example/alerts/1");
+  assert.deepEqual(event.links, [
+    { href: "https://runbooks.example/stuck", text: "Runbook of OrderStuckInPending" },
+    { href: "https://sojourn.example/alerts/1", text: "order/o1" },
+  ]);
+  const details = detailsOf(fake);
+  assert.equal(details["path"], "new (1m) → paid (1h30m) → pending");
+  assert.equal(details["others_firing"], "36");
+  assert.equal(details["observed"], "log_tail/orders at 2026-01-01T02:32:00.000Z, id=evt-1, log.file.path=/var/log/orders");
+  assert.equal(details["stale"], "last known 2026-01-01T03:02:00.000Z: its sources are failing");
+  assert.equal(details["flapping"], true);
+  assert.equal(details["acknowledged"], "by ann at 2026-01-01T03:02:00.000Z: on it");
+  assert.deepEqual((details["observation"] as Record<string, unknown>)["body"], { id: "o1" });
+});
+
+test("a repeat says since when it fires, a test says that it is one, and a link that no browser should open is left out", async (t) => {
+  const { fake, notify } = await setUp(t);
+  await notify({ ...notificationOf(alertOf({ annotations: { runbook_url: "javascript:alert(1)" } })), cause: "repeat" });
+  assert.equal(detailsOf(fake)["note"], "Still firing since 2026-01-01T03:02:00.000Z.");
+  assert.equal(fake.events[0]!.links, undefined);
+  await notify({ ...notificationOf(alertOf()), cause: "test" });
+  assert.equal(fake.events[1]!.payload!.summary, "TEST: Order o1 has been pending for 30m");
+  assert.match(String(detailsOf(fake)["note"]), /^TEST: /);
+});
+
+test("render shows the event that is sent, without the routing key", async (t) => {
+  const { fake, exporter, notify } = await setUp(t);
+  for (const notification of [notificationOf(alertOf()), grouped(orders(3)), notificationOf(resolvedOf())]) {
+    const rendered = exporter.render!(notification);
+    assert.ok(!JSON.stringify(rendered).includes(KEY));
+    await notify(notification);
+    assert.deepEqual({ routing_key: KEY, ...(rendered as object) }, fake.events.at(-1));
+  }
 });
 
 test("severities are PagerDuty's; an unknown one is error", async (t) => {
@@ -90,18 +222,39 @@ test("severities are PagerDuty's; an unknown one is error", async (t) => {
   ]);
 });
 
-test("whatever the alert holds, the event is within PagerDuty's limits and goes out", async (t) => {
+test("whatever the alerts hold, the event is within PagerDuty's limits and goes out", async (t) => {
   const { fake, send } = await setUp(t);
   const long = "😀 pending\u0000".repeat(2_000);
-  await send(alertOf({ alert: long, resource: { type: long, id: long }, annotations: { summary: long } }));
+  await send(alertOf({ alert: long, resource: { type: long, id: long }, annotations: { summary: long, runbook_url: `https://x.example/${long}` } }));
   await send(alertOf({ details: { body: "ö".repeat(300_000) } }));
   await send(alertOf({ annotations: {}, value: null, dedup_key: "k".repeat(255) }));
+  await send(alertOf({ resource: { type: "", id: "" }, group: {}, annotations: {}, value: "v".repeat(600_000) }));
+  await send(...Array.from({ length: 1_000 }, (_, n) => alertOf({ resource: { type: `t${n}`, id: long }, details: { long, n }, labels: { long } })));
   assert.deepEqual(fake.refused, []);
-  assert.equal(fake.events.length, 3);
-  assert.match(fake.events[0]!.payload!.summary, /…$/);
-  assert.match(inspect(fake.events[1]!.payload!.custom_details), /details are left out: with them the event has 600\d{3} bytes/);
-  assert.equal(fake.events[2]!.payload!.summary, "order/o1");
+  assert.equal(fake.events.length, 5);
+  const [first, second, third, fourth, many] = fake.events.map(({ payload }) => payload!) as [Payload, Payload, Payload, Payload, Payload];
+  assert.match(first.summary, /…$/);
+  const kept = second.custom_details as Record<string, unknown>;
+  assert.deepEqual([kept["value"], kept["details"]], ["pending", undefined], "what is too large gives way, the rest stays");
+  assert.equal(third.summary, "order/o1");
+  assert.equal(fourth.source, "OrderStuckInPending");
+  const { alerts, more } = many.custom_details as { alerts: unknown[]; more: string };
+  assert.equal(alerts.length, 50, "more of them in fewer words");
+  assert.equal(more, "+950 more");
 });
+
+test("an alert that does not fit in any wording pages without details", async (t) => {
+  const { fake, send } = await setUp(t);
+  const group = Object.fromEntries(Array.from({ length: 3 }, (_, n) => [`l${n}`, "x".repeat(200_000)]));
+  await send(alertOf());
+  const exporter = create(fake.url);
+  t.after(() => exporter.stop!());
+  await exporter.notify!(grouped(orders(3), { group }), AbortSignal.timeout(5_000));
+  assert.deepEqual(fake.refused, []);
+  assert.match(inspect(detailsOf(fake)), /details are left out: with them the event has 60\d{4} bytes/);
+});
+
+type Payload = NonNullable<FakePagerDuty["events"][number]["payload"]>;
 
 const answer = (status: number, body = "", headers?: Record<string, string>): Failure =>
   ({ kind: "answer", status, body, ...(headers && { headers }) });
@@ -138,15 +291,15 @@ for (const [name, script, outcome] of table) {
 }
 
 test("what PagerDuty says is wrong with an event is in the error", async (t) => {
-  const { send } = await setUp(t, "short");
-  const { message } = await failure(send(alertOf()));
-  assert.match(message, /answered 400 Bad Request: Event object is invalid; 'routing_key' is incorrect \(should be 32 characters\)$/);
+  const { send } = await setUp(t);
+  const { message } = await failure(send(alertOf({ dedup_key: "k".repeat(256) })));
+  assert.match(message, /answered 400 Bad Request: Event object is invalid; 'dedup_key' must be text of 1 to 255 characters$/);
 });
 
 test("an answer that does not come is the caller's deadline, and stop leaves nothing open", async (t) => {
   const fake = await fakePagerDuty();
   t.after(() => fake.close());
-  const exporter = pagerduty.create({ routing_key: KEY, url: fake.url }, exporterContext({ clock: realClock }).context);
+  const exporter = create(fake.url);
   fake.failNext({ kind: "silence" });
   assert.ok(!((await failure(exporter.notify!(notificationOf(alertOf()), AbortSignal.timeout(50)))) instanceof PermanentError));
   await exporter.stop!();
@@ -154,6 +307,6 @@ test("an answer that does not come is the caller's deadline, and stop leaves not
 });
 
 test("a URL that is none is refused when the configuration is loaded", () => {
-  const create = (): unknown => pagerduty.create({ routing_key: KEY, url: "file:///x" }, exporterContext({ clock: realClock }).context);
-  assert.throws(create, (error) => error instanceof ConfigError && error.pointer === "/url");
+  const refused = (): unknown => create("file:///x");
+  assert.throws(refused, (error) => error instanceof ConfigError && error.pointer === "/url");
 });

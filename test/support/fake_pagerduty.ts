@@ -21,6 +21,8 @@ export interface PagerDutyEvent {
   readonly event_action: "trigger" | "acknowledge" | "resolve";
   readonly dedup_key: string;
   readonly client?: string;
+  readonly client_url?: string;
+  readonly links?: readonly { readonly href: string; readonly text: string }[];
   readonly payload?: {
     readonly summary: string;
     readonly source: string;
@@ -94,13 +96,19 @@ function oneOf(...allowed: string[]): Check {
   return (value) => (allowed.includes(value as string) ? undefined : `must be one of ${allowed.join(", ")}`);
 }
 
+function links(value: unknown): string | undefined {
+  const good = (link: unknown): boolean => isRecord(link) && Object.keys(link).every((key) => key === "href" || key === "text")
+    && URL.canParse(String(link["href"])) && text(1, 255)(link["text"]) === undefined;
+  return Array.isArray(value) && value.length > 0 && value.every(good) ? undefined : "must be a list of links";
+}
+
 const EVENT: Readonly<Record<string, Check>> = {
   routing_key: (value) => (typeof value === "string" && value.length === 32 ? undefined : "is incorrect (should be 32 characters)"),
   event_action: oneOf("trigger", "acknowledge", "resolve"),
   dedup_key: text(1, 255),
   client: text(1, 255),
   client_url: text(1, 2_048),
-  links: (value) => (Array.isArray(value) ? undefined : "must be a list"),
+  links,
   images: (value) => (Array.isArray(value) ? undefined : "must be a list"),
   payload: (value) => (isRecord(value) ? undefined : "must be an object"),
 };
