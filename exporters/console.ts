@@ -1,12 +1,14 @@
 import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
-import type { Alert } from "../src/sdk/alert.ts";
-import { cut, jsonLine, printable, resourceText, summaryText, timeText, valueText } from "../src/sdk/alert_text.ts";
+import type { Alert, Notification } from "../src/sdk/alert.ts";
+import { pathText, subjectOf } from "../src/sdk/alert_story.ts";
+import { cut, jsonLine, printable, summaryText, timeText, valueText } from "../src/sdk/alert_text.ts";
 import { defineExporter } from "../src/sdk/component.ts";
 import { formatDuration } from "../src/sdk/duration.ts";
 import { PermanentError } from "../src/sdk/errors.ts";
+import { notificationOptions } from "../src/sdk/notification_options.ts";
+import { wholeBody, type Batch, type Json, type Observation } from "../src/sdk/observation.ts";
 import { sendingQueueSchema } from "../src/sdk/sending_queue.ts";
-import { wholeBody, type Batch, type Observation } from "../src/sdk/observation.ts";
 
 const BODY_LENGTH_MAX = 1_000;
 // Whoever read the output is gone and does not come back.
@@ -47,19 +49,24 @@ export function consoleTo(output: () => Writable) {
         },
         observations: { type: "boolean", default: false, description: "Print every observation, too." },
         sending_queue: sendingQueueSchema,
+        ...notificationOptions,
       },
       examples: [{}, { format: "json", observations: true }],
     },
     create(config) {
       const [alertLine, observationLine] =
         config.format === "json" ? [alertJson, observationJson] : [alertPretty, observationPretty];
+      const linesOf = ({ alerts, cause }: Notification): string[] => alerts.map((alert) => alertLine(alert, cause));
       const print = (lines: readonly string[], signal: AbortSignal): Promise<void> =>
         write(output(), lines.map((line) => `${line}\n`).join(""), signal);
       return {
+        // A terminal takes any number of lines.
+        limits: { messagesPerMinute: 6_000, burst: 600 },
         async notify(notification, signal) {
-          await print(notification.alerts.map(alertLine), signal);
+          await print(linesOf(notification), signal);
           return undefined;
         },
+        render: linesOf,
         ...(config.observations ? { export: (batch: Batch, signal: AbortSignal) => print(batch.map(observationLine), signal) } : {}),
       };
     },
@@ -103,38 +110,63 @@ function unwritable(cause: NodeJS.ErrnoException): Error {
   return GONE.has(cause.code ?? "") ? new PermanentError(message, { cause }) : new Error(message, { cause });
 }
 
-function alertPretty(alert: Alert): string {
-  const { active_at, fired_at, resolved_at, reason } = alert;
+type Cause = Notification["cause"];
+
+function alertPretty(alert: Alert, cause: Cause): string {
+  const { acknowledged, active_at, fired_at, flapping, limit, resolved_at, reason, stale_since, story } = alert;
   const resolved = alert.status === "resolved";
   const endedAt = resolved_at ?? fired_at ?? active_at;
+  const path = story === undefined ? "" : pathText(story.transitions);
   const notes = [
     `severity ${alert.labels["severity"] ?? "none"}`,
     ...Object.entries(alert.details).map(([name, value]) => `${name} ${valueText(value)}`),
+    ...(limit === undefined || Object.hasOwn(alert.details, "limit") || Object.hasOwn(alert.details, "condition") ? [] : [`limit ${limit}`]),
+    ...(path === "" ? [] : [`path ${path}`]),
+    ...(story === undefined || story.others === 0 ? [] : [`${story.others} others firing`]),
+    ...(stale_since === undefined ? [] : [`last known ${timeText(stale_since)}`]),
+    ...(flapping ? ["flapping"] : []),
+    ...(acknowledged === undefined ? [] : [`acknowledged by ${acknowledged.by}`]),
     ...(resolved ? [`${reason ?? "over"} after ${formatDuration(endedAt - (fired_at ?? active_at))}`] : []),
+    ...(!resolved && cause === "repeat" ? [`still firing since ${timeText(fired_at ?? active_at)}`] : []),
   ];
   const time = timeText(resolved ? endedAt : fired_at ?? active_at);
-  const status = resolved ? "RESOLVED" : "FIRING  ";
-  return `${time} ${status} ${printable(alert.alert)} ${resourceText(alert)}: ${printable(`${summaryText(alert)} (${notes.join(", ")})`)}`;
+  const status = `${cause === "test" ? "TEST " : ""}${resolved ? "RESOLVED" : "FIRING  "}`;
+  return `${time} ${status} ${printable(alert.alert)} ${subjectOf(alert)}: ${printable(`${summaryText(alert)} (${notes.join(", ")})`)}`;
 }
 
-function alertJson(alert: Alert): string {
+function alertJson(alert: Alert, cause: Cause): string {
   const time = (ms: number | undefined): string | null => (ms === undefined ? null : timeText(ms));
+  const { acknowledged, observation, story } = alert;
   return jsonLine({
     status: alert.status,
+    cause,
     alert: alert.alert,
     rule: alert.rule,
     resource: alert.resource,
+    group: alert.group ?? null,
     summary: summaryText(alert),
     labels: alert.labels,
     annotations: alert.annotations,
     value: alert.value,
+    limit: alert.limit ?? null,
     active_at: time(alert.active_at),
     fired_at: time(alert.fired_at),
     resolved_at: time(alert.resolved_at),
     reason: alert.reason ?? null,
+    stale_since: time(alert.stale_since),
+    flapping: alert.flapping,
+    acknowledged: acknowledged === undefined ? null : { ...acknowledged, at: time(acknowledged.at) },
     details: alert.details,
+    observation: observation === undefined ? null : { ...observation, id: observation.id ?? null, time: time(observation.time) },
+    ...(story === undefined ? {} : { story: storyJson(story) }),
+    trace_id: alert.trace_id,
     dedup_key: alert.dedup_key,
   });
+}
+
+function storyJson({ others, transitions, url }: NonNullable<Alert["story"]>): Json {
+  const moves = transitions.map(({ from, to, at, duration }) => ({ from, to, at: timeText(at), duration_seconds: duration / 1_000 }));
+  return { transitions: moves, others, url: url ?? null };
 }
 
 function observationPretty(observation: Observation): string {

@@ -9,7 +9,9 @@ import type { Exporter } from "../../src/sdk/component.ts";
 import { realClock } from "../../src/sdk/clock.ts";
 import { PermanentError } from "../../src/sdk/errors.ts";
 import { observation } from "../../src/sdk/observation.ts";
+import type { Notification } from "../../src/sdk/alert.ts";
 import { alertOf, FIRED_AT, notificationOf, resolvedOf } from "../support/alert.ts";
+import { configured } from "../support/configured.ts";
 import { exporterContext } from "../support/context.ts";
 
 const EVIL = "o1\u001b[2J\r\nRESOLVED\u009b31m\u202e\u2028";
@@ -25,7 +27,8 @@ class Sink extends Writable {
 }
 
 function create(output: Writable, format: "pretty" | "json" = "pretty", observations = false): Exporter {
-  return consoleTo(() => output).create({ format, observations }, exporterContext({ clock: realClock }).context);
+  const exporter = consoleTo(() => output);
+  return exporter.create(configured(exporter.schema, { format, observations }), exporterContext({ clock: realClock }).context);
 }
 
 const signal = new AbortController().signal;
@@ -48,10 +51,51 @@ test("for machines an alert is one JSON object with the API's names", async () =
   const { annotations, labels, ...rest } = JSON.parse(sink.text) as Record<string, unknown>;
   assert.deepEqual({ annotations, labels }, { annotations: alertOf().annotations, labels: alertOf().labels });
   assert.deepEqual(rest, {
-    status: "resolved", alert: "OrderStuckInPending", rule: "OrderStuckInPending", resource: { type: "order", id: "o1" },
+    status: "resolved", cause: "resolved", group: null, limit: "30m", stale_since: null, flapping: false, acknowledged: null, observation: null,
+    trace_id: "0123456789abcdef0123456789abcdef", alert: "OrderStuckInPending", rule: "OrderStuckInPending", resource: { type: "order", id: "o1" },
     summary: "Order o1 has been pending for 30m", value: "pending", details: alertOf().details, dedup_key: alertOf().dedup_key,
     active_at: "2026-01-01T02:32:00.000Z", fired_at: "2026-01-01T03:02:00.000Z", resolved_at: "2026-01-01T04:02:00.000Z", reason: "recovered",
   });
+});
+
+const STORY = {
+  transitions: [{ from: "new", to: "pending", at: FIRED_AT, duration: 60_000 }], others: 2, url: "https://sojourn.example/alerts/1",
+};
+
+test("a line tells the path, the others, and what is odd about the alert", async () => {
+  const sink = new Sink();
+  const alert = alertOf({
+    details: {}, limit: "value > 5", story: STORY, stale_since: FIRED_AT, flapping: true, acknowledged: { by: "ann", comment: "", at: FIRED_AT },
+  });
+  await create(sink).notify!({ ...notificationOf(alert), cause: "repeat" }, signal);
+  assert.equal(sink.text, "2026-01-01T03:02:00.000Z FIRING   OrderStuckInPending order/o1: Order o1 has been pending for 30m (severity critical,"
+    + " limit value > 5, path new (1m) → pending, 2 others firing, last known 2026-01-01T03:02:00.000Z, flapping, acknowledged by ann,"
+    + " still firing since 2026-01-01T03:02:00.000Z)\n");
+});
+
+test("an alert about a group says which, and one about nothing has its name; a test is marked", async () => {
+  const sink = new Sink();
+  const parts = { details: {}, limit: undefined, annotations: {}, value: 1_204 };
+  const group = alertOf({ ...parts, resource: { type: "order", id: "" }, group: { region: "eu" } });
+  const nothing = alertOf({ ...parts, resource: { type: "", id: "" }, group: {} });
+  await create(sink).notify!({ ...notificationOf(group, nothing), cause: "test" }, signal);
+  assert.deepEqual(sink.text.split("\n"), [
+    "2026-01-01T03:02:00.000Z TEST FIRING   OrderStuckInPending order region=eu: order region=eu: 1204 (severity critical)",
+    "2026-01-01T03:02:00.000Z TEST FIRING   OrderStuckInPending OrderStuckInPending: OrderStuckInPending: 1204 (severity critical)",
+    "",
+  ]);
+});
+
+test("for machines the story is there, too, and render gives the lines that are printed", async () => {
+  const sink = new Sink();
+  const exporter = create(sink, "json");
+  const observation = { source: "http_poll", time: FIRED_AT, id: undefined, attributes: {}, body: { id: "o1" } };
+  const notification: Notification = notificationOf(alertOf({ story: STORY, observation }), alertOf());
+  await exporter.notify!(notification, signal);
+  assert.deepEqual(exporter.render!(notification), sink.text.split("\n").slice(0, -1));
+  const said = JSON.parse(sink.text.split("\n")[0]!) as Record<string, unknown>;
+  assert.deepEqual(said["story"], { ...STORY, transitions: [{ from: "new", to: "pending", at: "2026-01-01T03:02:00.000Z", duration_seconds: 60 }] });
+  assert.deepEqual(said["observation"], { ...observation, id: null, time: "2026-01-01T03:02:00.000Z" });
 });
 
 for (const format of ["pretty", "json"] as const) {
