@@ -40,15 +40,17 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
     only("by");
     only("resolve_after");
   }
+  if (rule.flapping !== undefined) positive("flapping/within", rule.flapping.within);
   const base = baseOf(rule, pointer, kind, summaryOf(rule, kind), context);
   switch (kind) {
     case "expr":
       return { kind, ...base, expr: required(SELF), clear: clearOf(SELF) };
     case "absent":
       noClear();
-      return { kind, ...base, absentForMs: durationMs(rule.absent_for!), expr: rule.expr === undefined ? undefined : expression("expr", rule.expr, SELF) };
+      return { kind, ...base, absentForMs: positive("absent_for", rule.absent_for!), expr: rule.expr === undefined ? undefined : expression("expr", rule.expr, SELF) };
     case "sequence": {
       noClear();
+      noNoData();
       if (rule.expr !== undefined) throw new ConfigError(`${pointer}/expr`, "goes not with sequence: its conditions are `after`, `followed_by` and `unless`");
       const { after, followed_by: followedBy, unless, within } = rule.sequence!;
       return {
@@ -56,7 +58,7 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
         after: expression("sequence/after", after, MOVED),
         followedBy: expression("sequence/followed_by", followedBy, MOVED),
         unless: unless === undefined ? undefined : expression("sequence/unless", unless, MOVED),
-        withinMs: durationMs(within),
+        withinMs: positive("sequence/within", within),
       };
     }
     case "change": {
@@ -91,6 +93,7 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
     }
     case "always":
       noClear();
+      noNoData();
       if (rule.expr !== undefined) throw new ConfigError(`${pointer}/expr`, "goes not with always: it has no condition");
       return { kind, ...base };
     default:
@@ -103,6 +106,10 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
 
   function noClear(): void {
     if (rule.clear !== undefined) throw new ConfigError(`${pointer}/clear`, `goes not with ${key!}`);
+  }
+
+  function noNoData(): void {
+    if (rule.no_data !== "ok") throw new ConfigError(`${pointer}/no_data`, `goes not with ${key!}`);
   }
 
   function positive(at: string, text: string): number {

@@ -1,7 +1,7 @@
 import type { Json } from "../sdk/observation.ts";
 import type { Cell, Persistent, Store, Table, TableChange } from "../sdk/store.ts";
 
-const RULE_MEMORY: Table = {
+export const RULE_MEMORY: Table = {
   name: "rule_memory",
   columns: [["type", "text"], ["rule", "text"], ["name", "text"], ["value", "json"]],
   keyColumns: 3,
