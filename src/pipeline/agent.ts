@@ -108,6 +108,7 @@ export class Agent {
       logOf: (receiver) => logs.of(instanceKey({ kind: "receiver", id: receiver })),
       onFailing: (receiver, reason) => services.alerts.setFailing(receiver, reason),
       onTold: (receiver, failing) => this.#catchUp.failing(receiver, failing),
+      awaited: (receiver) => this.#expectEvery.awaits(receiver),
     });
     this.#expectEvery = new ExpectEvery({
       clock,

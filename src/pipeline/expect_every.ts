@@ -9,7 +9,7 @@ export interface ExpectEveryOptions {
   readonly clock: Clock;
   /** It has something that we do not take: a full queue, a store that cannot be written. That is not its silence. */
   readonly stalled: (receiver: string) => boolean;
-  /** Nothing came for too long, or something did again (`undefined`). */
+  /** Nothing came for too long, or something did, for the first time or again (`undefined`). */
   readonly onQuiet: (receiver: string, reason: string | undefined) => void;
 }
 
@@ -19,6 +19,8 @@ interface Watched {
   everyMs: number;
   /** By the clock that never steps: a machine that was asleep, or had its clock set, missed nothing. */
   heardAtMs: number;
+  /** Something came, in this process. */
+  heard: boolean;
   quiet: boolean;
   timer: Timer | undefined;
 }
@@ -40,7 +42,15 @@ export class ExpectEvery {
     const watched = this.#watched.get(receiver);
     if (watched === undefined) return;
     watched.heardAtMs = this.#options.clock.monotonicMs();
+    if (watched.heard && !watched.quiet) return;
+    watched.heard = true;
     if (watched.quiet) this.#look(receiver, watched);
+    else this.#options.onQuiet(receiver, undefined);
+  }
+
+  /** Something is expected of it, and nothing has come yet. */
+  awaits(receiver: string): boolean {
+    return this.#watched.get(receiver)?.heard === false;
   }
 
   /** These receivers run now. */
@@ -50,12 +60,12 @@ export class ExpectEvery {
       if (wanted.has(receiver)) continue;
       watched.timer?.cancel();
       this.#watched.delete(receiver);
-      if (watched.quiet) this.#options.onQuiet(receiver, undefined);
+      this.#options.onQuiet(receiver, undefined);
     }
     for (const [receiver, text] of wanted) {
       const before = this.#watched.get(receiver);
       if (before?.text === text) continue;
-      const watched = before ?? { text, everyMs: 0, heardAtMs: this.#options.clock.monotonicMs(), quiet: false, timer: undefined };
+      const watched = before ?? { text, everyMs: 0, heardAtMs: this.#options.clock.monotonicMs(), heard: false, quiet: false, timer: undefined };
       Object.assign(watched, { text, everyMs: durationMs(text) });
       this.#watched.set(receiver, watched);
       this.#look(receiver, watched);

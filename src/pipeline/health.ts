@@ -13,10 +13,15 @@ export interface ReceiverStatus {
 
 export interface HealthOptions {
   readonly logOf: (receiver: string) => Logger;
-  /** It fails for this reason, which may be shown, or no more (`undefined`). Called when that changes. */
+  /**
+   * It fails for this reason, which may be shown, or it does not (`undefined`). Called when that changes, and when it is first
+   * known in this process: an alert from before a restart waits for it.
+   */
   readonly onFailing: (receiver: string, reason: string | undefined) => void;
   /** Whatever was said of it has been taken in; called each time, after `onFailing`. */
   readonly onTold: (receiver: string, failing: boolean) => void;
+  /** Nothing has come yet in this process, and something must: nobody can say that it works. */
+  readonly awaited: (receiver: string) => boolean;
 }
 
 /** What may be wrong with a receiver. Each reason comes and goes on its own; it fails while there is any. */
@@ -28,7 +33,13 @@ interface Known {
   crashed: boolean;
   /** Nothing came from it for too long. */
   quiet: string | undefined;
+  /** It has said, in this process, that it can read its source. */
+  reads: boolean;
+  /** `onFailing` was called. */
+  told: boolean;
 }
+
+const UNKNOWN: Known = { said: undefined, inherited: false, crashed: false, quiet: undefined, reads: false, told: false };
 
 /** Which receivers bring no news, and what each says of itself. */
 export class Health {
@@ -49,10 +60,10 @@ export class Health {
 
   /** What it says itself; `undefined`: it can read its source. */
   setFailing(receiver: string, reason: string | undefined): void {
-    this.#tell(receiver, { said: reason, inherited: false });
+    this.#tell(receiver, { said: reason, inherited: false, reads: reason === undefined });
   }
 
-  /** Nothing came for too long; `undefined`: something did. */
+  /** Nothing came for too long; `undefined`: something did, or nothing is expected. */
   setQuiet(receiver: string, reason: string | undefined): void {
     this.#tell(receiver, { quiet: reason });
   }
@@ -64,7 +75,8 @@ export class Health {
 
   /** It has read what there was, so whatever its predecessor said is over. */
   caughtUp(receiver: string): void {
-    if (this.#known.get(receiver)?.inherited === true) this.setFailing(receiver, undefined);
+    const known = this.#known.get(receiver);
+    if (known === undefined || known.inherited || known.said === undefined) this.setFailing(receiver, undefined);
   }
 
   describe(receiver: string, describe: () => Json): void {
@@ -84,7 +96,7 @@ export class Health {
   keepOnly(receivers: ReadonlySet<string>): void {
     for (const receiver of this.#known.keys()) {
       if (receivers.has(receiver)) continue;
-      this.#tell(receiver, { said: undefined, inherited: false, crashed: false, quiet: undefined });
+      this.#tell(receiver, { said: undefined, inherited: false, crashed: false, quiet: undefined, reads: false });
       this.#known.delete(receiver);
     }
   }
@@ -94,26 +106,33 @@ export class Health {
   }
 
   #tell(receiver: string, news: Partial<Known>): void {
-    const known = this.#known.get(receiver) ?? { said: undefined, inherited: false, crashed: false, quiet: undefined };
+    const known = this.#known.get(receiver) ?? { ...UNKNOWN };
     this.#known.set(receiver, Object.assign(known, news));
     this.#settle(receiver, known);
     this.#options.onTold(receiver, this.#failing.has(receiver));
   }
 
-  #settle(receiver: string, { said, crashed, quiet }: Known): void {
+  #settle(receiver: string, known: Known): void {
+    const { said, crashed, quiet } = known;
     const before = this.#failing.get(receiver);
     const raw = crashed ? CRASHED : (said ?? quiet);
     const reason = raw === undefined ? undefined : redactText(raw).slice(0, REASON_LENGTH_MAX);
+    if (reason === undefined && !known.told && known.reads && !this.#options.awaited(receiver)) {
+      known.told = true;
+      this.#options.onFailing(receiver, undefined);
+    }
     if (reason === before) return;
+    known.told = true;
     const log = this.#options.logOf(receiver);
     if (reason === undefined) {
       this.#failing.delete(receiver);
       this.#options.onFailing(receiver, undefined);
-      log.info({ was: before }, "the source can be read again");
+      log.info({}, "the source can be read again");
       return;
     }
     this.#failing.set(receiver, reason);
     this.#options.onFailing(receiver, reason);
-    if (before === undefined) log.warn({}, `${reason}; what only this receiver feeds is stale`);
+    // Of a crash the log has the error already.
+    if (before === undefined && !crashed) log.warn({}, `${reason}; what only this receiver feeds is stale`);
   }
 }

@@ -4,12 +4,13 @@ import { Health } from "../../src/pipeline/health.ts";
 import { silentLog } from "../../src/sdk/log.ts";
 import { harness, orders } from "../support/agent.ts";
 
-function watched() {
+function watched(awaited: (receiver: string) => boolean = () => false) {
   const told: string[] = [];
   const health = new Health({
     logOf: () => silentLog,
     onFailing: (receiver, reason) => void told.push(`${receiver}: ${reason ?? "works"}`),
     onTold: () => {},
+    awaited,
   });
   return { health, told };
 }
@@ -52,6 +53,26 @@ test("to have caught up does not end what the receiver itself says, nor a silenc
   health.caughtUp("a");
   health.caughtUp("b");
   assert.deepEqual([...health.failing], [["a", "refused"], ["b", "nothing came for 10m"]]);
+});
+
+test("that a receiver works is told once it says so, since an alert from before a restart waits for it; and then only on change", () => {
+  const { health, told } = watched();
+  health.setQuiet("a", undefined);
+  assert.deepEqual(told, []);
+  health.caughtUp("a");
+  health.caughtUp("a");
+  health.setFailing("a", undefined);
+  assert.deepEqual(told, ["a: works"]);
+});
+
+test("a receiver of which something is expected works once something came, not already when it can read", () => {
+  let awaited = true;
+  const { health, told } = watched(() => awaited);
+  health.caughtUp("a");
+  assert.deepEqual(told, []);
+  awaited = false;
+  health.setQuiet("a", undefined);
+  assert.deepEqual(told, ["a: works"]);
 });
 
 test("of a receiver that is not configured any more nothing is said", () => {
