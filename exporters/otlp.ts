@@ -1,63 +1,30 @@
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
 import type { MetricProducer, ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import { deadline, type Timer } from "../src/sdk/clock.ts";
 import { defineExporter } from "../src/sdk/component.ts";
 import { durationMs } from "../src/sdk/duration.ts";
 import { ConfigError, PermanentError, RetryLaterError } from "../src/sdk/errors.ts";
 import { createHttpClient, refusal } from "../src/sdk/http.ts";
-import { secretsSent, withoutSecrets } from "../src/sdk/http_secrets.ts";
-import { tlsSchema } from "../src/sdk/tls.ts";
+import type { Batch } from "../src/sdk/observation.ts";
+import { spansOf, type LifecycleSpan } from "../src/sdk/span.ts";
+import { createPost, isTaken, type Target } from "./otlp/post.ts";
 import { finiteOnly, requestsOf } from "./otlp/requests.ts";
-import { loadSerializer, type Answer, type Serializer } from "./otlp/serializer.ts";
-
-const compress = promisify(gzip);
-const ANSWER_BYTES_MAX = 2 ** 20;
+import { otlpSchema } from "./otlp/schema.ts";
+import { loadMetricsSerializer, type Serializer } from "./otlp/serializer.ts";
+import { createTraces } from "./otlp/traces.ts";
 
 /**
- * Sends all metrics to an OpenTelemetry receiver, over OTLP/HTTP, every `interval` and once more when it stops.
+ * Sends all metrics to an OpenTelemetry receiver, over OTLP/HTTP, every `interval` and once more when it stops; and the lives
+ * of resources as traces, a span for each state that was left.
  *
- * One attempt each time. What fails is not kept: sums are cumulative, so the next one that arrives says it all.
- * `Retry-After` puts the next one off.
+ * One attempt each time. Metrics that fail are not kept: sums are cumulative, so the next one that arrives says it all.
+ * `Retry-After` puts the next one off. Spans wait in the pipeline's queue, which tries again; sent twice, they have one id.
  * https://opentelemetry.io/docs/specs/otlp/#otlphttp
  */
 export const otlp = defineExporter({
   type: "otlp",
-  summary: "Sends all metrics to an OpenTelemetry receiver by OTLP/HTTP.",
+  summary: "Sends all metrics, and the lives of resources as traces, to an OpenTelemetry receiver by OTLP/HTTP.",
   stability: "beta",
-  schema: {
-    type: "object",
-    additionalProperties: false,
-    properties: {
-      endpoint: {
-        type: "string", pattern: "^https?://",
-        description: "Base URL of the receiver, as https://collector:4318; v1/metrics is appended.",
-      },
-      metrics_endpoint: { type: "string", pattern: "^https?://", description: "The whole URL for metrics; goes before `endpoint`." },
-      encoding: { type: "string", enum: ["proto", "json"], default: "proto", description: "Protobuf or JSON." },
-      compression: { type: "string", enum: ["gzip", "none"], default: "gzip", description: "How requests are compressed." },
-      headers: {
-        type: "object",
-        propertyNames: { pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" },
-        additionalProperties: { type: "string", pattern: "^[\\t\\x20-\\x7E\\x80-\\xFF]*$", writeOnly: true },
-        default: {},
-        description: "Sent with each request, as an API key.",
-      },
-      interval: { type: "string", format: "duration", default: "60s", description: "Time from one export to the next." },
-      timeout: { type: "string", format: "duration", default: "10s", description: "Limit for one request." },
-      resource_attributes: {
-        type: "object",
-        additionalProperties: { type: "string" },
-        default: {},
-        description: "Added to service.name, service.version and the external labels.",
-      },
-      tls: tlsSchema,
-    },
-    examples: [
-      { endpoint: "http://localhost:4318" },
-      { metrics_endpoint: "https://otlp.example.com/api/otlp/v1/metrics", headers: { "api-key": "${env:OTLP_API_KEY}" }, interval: "30s" },
-    ],
-  },
+  schema: otlpSchema,
   create(config, context) {
     const producer = context.producer as MetricProducer;
     const { clock } = context;
@@ -65,11 +32,14 @@ export const otlp = defineExporter({
     const timeoutMs = durationMs(config.timeout);
     if (intervalMs <= 0) throw new ConfigError("/interval", "must be longer than 0");
     if (timeoutMs <= 0) throw new ConfigError("/timeout", "must be longer than 0");
-    const url = targetOf(config.endpoint, config.metrics_endpoint);
-    const secrets = secretsSent(config.headers, new URL(url));
+    const urls = targetsOf(config);
     const client = createHttpClient({ clock, tls: config.tls });
+    const { headers, compression } = config;
+    const to = (url: string): Target => ({ url, headers, compression, timeoutMs, client, clock });
+    const postMetrics = urls.metrics === undefined ? undefined : createPost<ResourceMetrics>(to(urls.metrics));
+    const renderSpans = (batch: Batch): readonly LifecycleSpan[] => batch.flatMap((one) => spansOf(one, context.externalLabels, config.traces.root));
     const stopping = new AbortController();
-    let started: Serializer | undefined;
+    let started: Serializer<ResourceMetrics> | undefined;
     let stopped: Promise<void> | undefined;
     let timer: Timer | undefined;
     let underWay: Promise<void> = Promise.resolve();
@@ -85,30 +55,14 @@ export const otlp = defineExporter({
       return { metrics: config.encoding === "json" ? finiteOnly(all) : all, failed: errors.length > 0 };
     }
 
-    async function post(metrics: ResourceMetrics, { encode, decode, contentType }: Serializer, parent: AbortSignal): Promise<void> {
-      const bytes = encode(metrics);
-      if (bytes === undefined) throw new Error("the metrics cannot be encoded");
-      const zipped = config.compression === "gzip";
-      const limit = deadline(clock, timeoutMs, parent);
-      try {
-        const response = await client.send({
-          url,
-          method: "POST",
-          headers: { ...config.headers, "content-type": contentType, ...(zipped ? { "content-encoding": "gzip" } : {}) },
-          body: zipped ? await compress(bytes) : bytes,
-          signal: limit.signal,
-          bodyBytesMax: ANSWER_BYTES_MAX,
-        });
-        if (response.status < 200 || response.status > 299) throw refusal(response);
-        const refused = refusedPoints(() => decode(response.body));
-        if (refused !== undefined) throw new PermanentError(`${response.name} ${withoutSecrets(secrets, refused)}`);
-      } finally {
-        limit.clear();
-      }
+    async function post(metrics: ResourceMetrics, serializer: Serializer<ResourceMetrics>, parent: AbortSignal): Promise<void> {
+      const { response, refused } = await postMetrics!(metrics, serializer, parent);
+      if (!isTaken(response)) throw refusal(response);
+      if (refused !== undefined) throw new PermanentError(refused);
     }
 
     /** One export of everything. Never rejects; gives the time before which the receiver wants no other. */
-    async function exportAll(serializer: Serializer, signal: AbortSignal): Promise<number> {
+    async function exportAll(serializer: Serializer<ResourceMetrics>, signal: AbortSignal): Promise<number> {
       try {
         const { metrics, failed } = await collect();
         let refused: unknown;
@@ -134,7 +88,7 @@ export const otlp = defineExporter({
       return 0;
     }
 
-    function arm(serializer: Serializer, atMs: number): void {
+    function arm(serializer: Serializer<ResourceMetrics>, atMs: number): void {
       if (stopping.signal.aborted) return;
       timer = clock.at(atMs, () => {
         underWay = exportAll(serializer, stopping.signal).then((notBefore) => {
@@ -143,7 +97,7 @@ export const otlp = defineExporter({
       });
     }
 
-    async function flush(serializer: Serializer): Promise<void> {
+    async function flush(serializer: Serializer<ResourceMetrics>): Promise<void> {
       const limit = deadline(clock, timeoutMs);
       await exportAll(serializer, limit.signal);
       limit.clear();
@@ -160,32 +114,48 @@ export const otlp = defineExporter({
     return {
       // A receiver that is not there yet must not keep the agent from starting.
       async start() {
-        started = await loadSerializer(config.encoding);
+        if (postMetrics === undefined) return;
+        started = await loadMetricsSerializer(config.encoding);
         arm(started, clock.now() + intervalMs);
       },
       stop: () => (stopped ??= end()),
+      ...(urls.traces === undefined
+        ? {}
+        : {
+          takesLifecycles: true,
+          renderSpans,
+          export: createTraces(to(urls.traces), { encoding: config.encoding, resourceAttributes: config.resource_attributes, spansOf: renderSpans }, context),
+        }),
     };
   },
 });
 
-function targetOf(endpoint: string | undefined, metricsEndpoint: string | undefined): string {
-  const pointer = metricsEndpoint === undefined ? "/endpoint" : "/metrics_endpoint";
-  const text = metricsEndpoint ?? endpoint;
-  if (text === undefined) throw new ConfigError("", "needs `endpoint` or `metrics_endpoint`");
-  const url = URL.parse(text);
-  if (url === null) throw new ConfigError(pointer, "is not a valid URL");
-  if (metricsEndpoint === undefined) url.pathname = `${url.pathname.replace(/\/$/, "")}/v1/metrics`;
-  return url.href;
+interface Endpoints {
+  readonly endpoint?: string;
+  readonly metrics_endpoint?: string;
+  readonly traces_endpoint?: string;
+  readonly metrics: { readonly enabled: boolean };
+  readonly traces: { readonly enabled: boolean };
 }
 
-/** Says what a receiver refused of a request that it took. An answer that cannot be read is as good as none. */
-function refusedPoints(answer: () => Answer | null): string | undefined {
-  let partial: Answer["partialSuccess"];
-  try {
-    partial = answer()?.partialSuccess;
-  } catch {
-    return undefined;
+/** Where each signal goes; undefined where it is switched off, or nothing says where to. */
+function targetsOf({ endpoint, metrics_endpoint, traces_endpoint, metrics, traces }: Endpoints): { metrics: string | undefined; traces: string | undefined } {
+  if ((endpoint ?? metrics_endpoint ?? traces_endpoint) === undefined) {
+    throw new ConfigError("", "needs `endpoint`, `metrics_endpoint` or `traces_endpoint`");
   }
-  const points = Number(partial?.rejectedDataPoints ?? 0);
-  return points > 0 ? `refused ${points} data points: ${String(partial?.errorMessage || "no reason given")}` : undefined;
+  const urls = {
+    metrics: metrics.enabled ? targetOf("metrics", metrics_endpoint, endpoint) : undefined,
+    traces: traces.enabled ? targetOf("traces", traces_endpoint, endpoint) : undefined,
+  };
+  if (urls.metrics === undefined && urls.traces === undefined) throw new ConfigError("", "sends nothing: switch metrics or traces on, and say where to");
+  return urls;
+}
+
+function targetOf(signal: "metrics" | "traces", whole: string | undefined, base: string | undefined): string | undefined {
+  const text = whole ?? base;
+  if (text === undefined) return undefined;
+  const url = URL.parse(text);
+  if (url === null) throw new ConfigError(whole === undefined ? "/endpoint" : `/${signal}_endpoint`, "is not a valid URL");
+  if (whole === undefined) url.pathname = `${url.pathname.replace(/\/$/, "")}/v1/${signal}`;
+  return url.href;
 }

@@ -15,7 +15,8 @@ import { until } from "../support/prometheus.ts";
 
 type Config = Parameters<typeof otlp.create>[0];
 
-const DEFAULTS = { encoding: "proto", compression: "gzip", headers: {}, interval: "60s", timeout: "5s", resource_attributes: {} } as const;
+const DEFAULTS = { encoding: "proto", compression: "gzip", headers: {}, interval: "60s", timeout: "5s", resource_attributes: {},
+  metrics: { enabled: true }, traces: { enabled: true, root: "early" } } as const;
 
 function sample(clock: VirtualClock): MetricStore {
   const metrics = createMetrics(clock);

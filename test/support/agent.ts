@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { otlp } from "../../exporters/otlp.ts";
 import { track } from "../../processors/track.ts";
 import { threshold } from "../../processors/threshold.ts";
 import { assemble, type Assembled } from "../../src/cli/assemble.ts";
@@ -229,11 +230,18 @@ function definitionsOf({ contexts, sent, notifications, exported, lifecycle, des
   });
   const sink = defineExporter({
     type: "sink", summary: "Takes observations.", stability: "stable",
-    schema: { type: "object", additionalProperties: false, properties: { fail_start, mark, sending_queue: sendingQueueSchema } },
+    schema: {
+      type: "object", additionalProperties: false,
+      properties: {
+        fail_start, mark, sending_queue: sendingQueueSchema,
+        lifecycles: { type: "boolean", default: false, description: "See `Exporter.takesLifecycles`." },
+      },
+    },
     create(config, context) {
       contexts.set(context.id, context);
       return {
         ...lives(context.id, config.fail_start),
+        takesLifecycles: config.lifecycles,
         async export(batch, signal) {
           await destinations.export(context.id, batch, signal);
           for (const one of batch) exported.push({ exporter: context.id, observation: one });
@@ -264,7 +272,7 @@ function definitionsOf({ contexts, sent, notifications, exported, lifecycle, des
       };
     },
   });
-  return [feed, recorder, sink, pass, track, threshold];
+  return [feed, recorder, sink, pass, track, threshold, otlp];
 }
 
 /** One pipeline around a track of orders; `track` and `rules` are YAML flow text, `rest` further top-level text. */

@@ -29,11 +29,36 @@ export interface Export {
   readonly metrics: readonly Metric[];
 }
 
+/** A span, whichever way it came. Ids as hex digits. */
+export interface Span {
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Empty for a root. */
+  readonly parentSpanId: string;
+  readonly name: string;
+  /** 1: internal. */
+  readonly kind: number;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  readonly attributes: Readonly<Record<string, string | number | boolean>>;
+  readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
+}
+
+/** A request for spans, likewise. */
+export interface SpanExport {
+  readonly resource: Readonly<Record<string, string>>;
+  readonly scope: string;
+  readonly spans: readonly Span[];
+}
+
 export interface Received {
   readonly method: string;
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
+  /** Of a request for metrics. */
   readonly content: Export;
+  /** Of a request for traces: one to a path that ends in /traces. */
+  readonly traces: SpanExport;
 }
 
 export interface Collector extends AsyncDisposable {
@@ -43,7 +68,7 @@ export interface Collector extends AsyncDisposable {
   answer: { status: number; headers?: Record<string, string>; body?: string | Uint8Array } | undefined;
 }
 
-/** A receiver of OTLP metrics over HTTP that decodes both encodings without OpenTelemetry's code. */
+/** A receiver of OTLP metrics and traces over HTTP that decodes both encodings without OpenTelemetry's code. */
 export async function startCollector(tls?: { readonly key: Buffer; readonly cert: Buffer }): Promise<Collector> {
   const take: RequestListener = (request, response) => {
     const chunks: Buffer[] = [];
@@ -52,8 +77,14 @@ export async function startCollector(tls?: { readonly key: Buffer; readonly cert
       const body = Buffer.concat(chunks);
       const plain = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
       const isJson = request.headers["content-type"] === "application/json";
-      const content = isJson ? fromJson(JSON.parse(plain.toString())) : fromProtobuf(plain);
-      collector.received.push({ method: request.method!, path: request.url!, headers: request.headers, content });
+      const received = { method: request.method!, path: request.url!, headers: request.headers };
+      if (/\/traces(?:\?|$)/.test(received.path)) {
+        const traces = isJson ? spansFromJson(JSON.parse(plain.toString())) : spansFromProtobuf(plain);
+        collector.received.push({ ...received, traces, content: { ...traces, metrics: [] } });
+      } else {
+        const content = isJson ? fromJson(JSON.parse(plain.toString())) : fromProtobuf(plain);
+        collector.received.push({ ...received, content, traces: { ...content, spans: [] } });
+      }
       const { answer } = collector;
       if (answer !== undefined) response.writeHead(answer.status, answer.headers).end(answer.body);
     });
@@ -105,6 +136,30 @@ function fromJson({ resourceMetrics: [{ resource, scopeMetrics: [{ scope, metric
   return { resource: record(resource.attributes), scope: scope.name, metrics: metrics.map(metric) };
 }
 
+interface JsonValue { stringValue?: string; intValue?: number | string; boolValue?: boolean; doubleValue?: number }
+interface JsonSpan {
+  traceId: string; spanId: string; parentSpanId?: string; name: string; kind: number; startTimeUnixNano: string; endTimeUnixNano: string;
+  attributes: { key: string; value: JsonValue }[]; links: { traceId: string; spanId: string }[];
+}
+interface JsonTraces {
+  resourceSpans: [{ resource: { attributes: JsonAttribute[] }; scopeSpans: [{ scope: { name: string }; spans: JsonSpan[] }] }];
+}
+
+function spansFromJson({ resourceSpans: [{ resource, scopeSpans: [{ scope, spans }] }] }: JsonTraces): SpanExport {
+  const value = ({ stringValue, intValue, boolValue, doubleValue }: JsonValue): string | number | boolean =>
+    stringValue ?? boolValue ?? doubleValue ?? Number(intValue);
+  return {
+    resource: Object.fromEntries(resource.attributes.map((one) => [one.key, one.value.stringValue])),
+    scope: scope.name,
+    spans: spans.map((one) => ({
+      traceId: one.traceId, spanId: one.spanId, parentSpanId: one.parentSpanId ?? "", name: one.name, kind: one.kind,
+      startNs: BigInt(one.startTimeUnixNano), endNs: BigInt(one.endTimeUnixNano),
+      attributes: Object.fromEntries(one.attributes.map((pair) => [pair.key, value(pair.value)])),
+      links: one.links.map(({ traceId, spanId }) => ({ traceId, spanId })),
+    })),
+  };
+}
+
 /** The fields of a protobuf message by number: varints and fixed numbers as bigint, the rest as bytes. */
 function fieldsOf(bytes: Uint8Array): Map<number, (bigint | Uint8Array)[]> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -125,7 +180,8 @@ function fieldsOf(bytes: Uint8Array): Map<number, (bigint | Uint8Array)[]> {
   const read = (wire: number): bigint | Uint8Array => {
     if (wire === 0) return varint();
     if (wire === 1) return view.getBigUint64(skip(8), true);
-    if (wire !== 2) throw new Error(`wire type ${wire} occurs nowhere in OTLP metrics`);
+    if (wire === 5) return BigInt(view.getUint32(skip(4), true));
+    if (wire !== 2) throw new Error(`wire type ${wire} occurs nowhere in OTLP`);
     const length = Number(varint());
     const from = skip(length);
     return bytes.subarray(from, from + length);
@@ -146,6 +202,12 @@ class Message {
   }
   messages(field: number): Message[] {
     return (this.fields.get(field) ?? []).map((bytes) => new Message(bytes as Uint8Array));
+  }
+  has(field: number): boolean {
+    return this.fields.has(field);
+  }
+  hex(field: number): string {
+    return Buffer.from((this.fields.get(field)?.[0] as Uint8Array | undefined) ?? []).toString("hex");
   }
   text(field: number): string {
     return Buffer.from((this.fields.get(field)?.[0] as Uint8Array | undefined) ?? []).toString();
@@ -197,5 +259,24 @@ function fromProtobuf(bytes: Uint8Array): Export {
     resource: record(resourceMetrics!.messages(1)[0]!.messages(1)),
     scope: scopeMetrics!.messages(1)[0]!.text(1),
     metrics: scopeMetrics!.messages(2).map(metric),
+  };
+}
+
+// https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto
+function spansFromProtobuf(bytes: Uint8Array): SpanExport {
+  const [resourceSpans] = new Message(bytes).messages(1);
+  const [scopeSpans] = resourceSpans!.messages(2);
+  const value = (any: Message): string | number | boolean =>
+    any.has(1) ? any.text(1) : any.has(2) ? any.integer(2) === 1n : any.has(3) ? Number(any.integer(3)) : any.double(4);
+  const record = (list: Message[]): Record<string, string | number | boolean> =>
+    Object.fromEntries(list.map((pair) => [pair.text(1), value(pair.messages(2)[0]!)]));
+  return {
+    resource: record(resourceSpans!.messages(1)[0]!.messages(1)) as Record<string, string>,
+    scope: scopeSpans!.messages(1)[0]!.text(1),
+    spans: scopeSpans!.messages(2).map((one) => ({
+      traceId: one.hex(1), spanId: one.hex(2), parentSpanId: one.hex(4), name: one.text(5), kind: Number(one.integer(6)),
+      startNs: one.integer(7), endNs: one.integer(8), attributes: record(one.messages(9)),
+      links: one.messages(13).map((link) => ({ traceId: link.hex(1), spanId: link.hex(2) })),
+    })),
   };
 }
