@@ -133,6 +133,6 @@ export class Health {
     this.#failing.set(receiver, reason);
     this.#options.onFailing(receiver, reason);
     // Of a crash the log has the error already.
-    if (before === undefined && !crashed) log.warn({}, `${reason}; what only this receiver feeds is stale`);
+    if (before === undefined && !crashed) log.warn({}, `${said === undefined ? "" : "the source cannot be read: "}${reason}; what only it feeds is stale`);
   }
 }
