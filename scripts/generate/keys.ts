@@ -1,7 +1,7 @@
 import type { Schema } from "../../src/config/schema_walk.ts";
 
 const FORMATS: Readonly<Record<string, string>> = {
-  duration: "duration", size: "size", address: "address", glob: "glob", regex: "regular expression (RE2)",
+  duration: "duration", size: "size", address: "address", glob: "glob", regex: "regular expression (RE2)", matcher: "matcher",
 };
 
 interface Section {

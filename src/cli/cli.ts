@@ -26,7 +26,7 @@ Options
       --dry-run          run: print alerts instead of sending them; remember nothing.
       --unredacted       print-config: with secrets.
       --filter <text>    test: only tests whose name contains it.
-      --component <type> schema: of one component.
+      --component <type> schema: of one component: slack, exporter/webhook.
       --version, --help
 
 Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 invalid configuration.
@@ -145,14 +145,18 @@ function componentsText(definitions: readonly AnyDefinition[]): string {
 
 function schema(component: string | undefined, definitions: readonly AnyDefinition[], output: Output): number {
   if (component === undefined) return say(output, JSON.stringify(configSchema(definitions), undefined, 2));
-  const found = definitions.find(({ type }) => type === component);
-  if (found === undefined) {
-    const types = definitions.map(({ type }) => type);
-    const near = closest(component, types);
+  const found = definitions.filter(({ kind, type }) => type === component || `${kind}/${type}` === component);
+  if (found.length === 0) {
+    const types = [...new Set(definitions.map(({ type }) => type))];
+    const near = closest(component, [...types, ...definitions.map(fullName)]);
     throw new UsageError(`there is no component "${component}"; ${near === undefined ? `there are ${types.join(", ")}` : `did you mean ${near}?`}`);
   }
-  return say(output, JSON.stringify(componentSchema(found), undefined, 2));
+  if (found.length > 1) throw new UsageError(`"${component}" is several components; say which: ${found.map(fullName).join(" or ")}`);
+  return say(output, JSON.stringify(componentSchema(found[0]!), undefined, 2));
 }
+
+/** `exporter/webhook`: a receiver and an exporter may have one type. */
+const fullName = ({ kind, type }: AnyDefinition): string => `${kind}/${type}`;
 
 function say(output: Output, text: string): number {
   output.out(text);

@@ -170,11 +170,11 @@ function validatedBy(evaluator: Evaluator, definition: AnyDefinition, tree: Tree
 
 function unknownType(definitions: readonly AnyDefinition[], kind: ComponentKind, id: string): string {
   const type = typeOf(id);
-  const other = definitions.find((d) => d.type === type);
+  const others = definitions.filter((d) => d.type === type).map((d) => d.kind);
   const types = definitions.filter((d) => d.kind === kind).map((d) => d.type).toSorted();
-  if (other !== undefined) {
-    const what = other.kind === "exporter" ? "an exporter" : `a ${other.kind}`;
-    return `${type} is no ${kind} but ${what}; it belongs under ${SECTION[other.kind]}`;
+  if (others.length > 0) {
+    const what = others.map((other) => (other === "exporter" ? "an exporter" : `a ${other}`)).join(" or ");
+    return `${type} is no ${kind} but ${what}; it belongs under ${others.map((other) => SECTION[other]).join(" or ")}`;
   }
   return `there is no ${kind} of type ${type}; ${suggestion(type, types)}`;
 }

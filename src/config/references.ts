@@ -14,9 +14,9 @@ export function describeMissing(
   if (bad !== undefined) return `"${id.slice(0, 100)}" ${bad}`;
   const said = `references ${kind} ${id} which is not defined`;
   const type = typeOf(id);
-  const other = definitions.find((d) => d.type === type);
-  if (other !== undefined && !definitions.some((d) => d.type === type && d.kind === kind)) {
-    return `${said}; ${type} is ${other.kind === "exporter" ? "an" : "a"} ${other.kind}`;
+  const kinds = definitions.filter((d) => d.type === type).map((d) => d.kind);
+  if (kinds.length > 0 && !kinds.includes(kind)) {
+    return `${said}; ${type} is ${kinds.map((other) => `${other === "exporter" ? "an" : "a"} ${other}`).join(" or ")}`;
   }
   const ids = [...components.values()].filter((made) => made.kind === kind && !made.id.includes("#")).map((made) => made.id);
   return ids.length === 0 ? `${said}; define it under ${kind}s` : `${said}; ${suggestion(id, ids)}`;

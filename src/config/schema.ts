@@ -17,6 +17,7 @@ const HINTS: Readonly<Record<string, string>> = {
   address: "An address: host:port, :port or [v6]:port.",
   glob: "A glob.",
   regex: "A regular expression, RE2 syntax.",
+  matcher: "A matcher such as severity=critical or region=~\"eu-.*\".",
 };
 
 /**

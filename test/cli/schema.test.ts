@@ -34,10 +34,20 @@ test("an editor accepts what the examples hold", async () => {
 
 test("schema --component prints that of one, with its examples", async () => {
   for (const { kind, type, summary, schema } of components) {
-    const { code, out } = await said(["schema", "--component", type]);
-    assert.equal(code, 0);
-    const shown = JSON.parse(out) as { title: string; description: string; examples: unknown };
-    assert.deepEqual([shown.title, shown.description, shown.examples], [`${kind} ${type}`, summary, (schema as { examples?: unknown }).examples]);
-    new Ajv2020(strict).compile(shown);
+    const alone = components.filter((other) => other.type === type).length === 1;
+    for (const name of [`${kind}/${type}`, ...(alone ? [type] : [])]) {
+      const { code, out } = await said(["schema", "--component", name]);
+      assert.equal(code, 0);
+      const shown = JSON.parse(out) as { title: string; description: string; examples: unknown };
+      assert.deepEqual([shown.title, shown.description, shown.examples], [`${kind} ${type}`, summary, (schema as { examples?: unknown }).examples]);
+      new Ajv2020(strict).compile(shown);
+    }
   }
+});
+
+test("schema --component says which there are, where a name is none or two", async () => {
+  const { code, err } = await said(["schema", "--component", "webhook"]);
+  assert.deepEqual([code, err.split("\n")[0]], [2, 'sojourn: "webhook" is several components; say which: receiver/webhook or exporter/webhook']);
+  assert.match((await said(["schema", "--component", "exporter/webhok"])).err, /did you mean exporter\/webhook\?/);
+  assert.match((await said(["schema", "--component", "webhok"])).err, /did you mean webhook\?/);
 });
