@@ -68,12 +68,16 @@ export class Life {
     const known = this.#live && !this.#sinceEstimated && this.#state !== NO_STATE_ID && transition?.from === this.#name(this.#state);
     const left = known ? this.#left(transition!.at, this.#name(state)) : undefined;
     const began = isNew ? { incarnation, at: table.began[row]!, state: this.#name(state) } : undefined;
-    const ended = this.#isTerminal(state)
-      ? {
-        incarnation, began: table.began[row]!, at: transition?.at ?? table.since[row]!, state: this.#name(state), deleted: false,
-        estimated: (table.flags[row]! & SINCE_ESTIMATED) !== 0,
-      }
-      : undefined;
+    const at = transition?.at ?? table.since[row]!;
+    let ended: LifecycleChange["ended"];
+    if (this.#live && isNew && !this.#terminal) {
+      // It came to a terminal state unseen, and the source told of that only when it left it.
+      const last = transition?.from ?? this.#name(this.#state);
+      ended = { incarnation: this.#incarnation, began: this.#began, at, state: last, deleted: false, estimated: true };
+    } else if (this.#isTerminal(state)) {
+      const estimated = (table.flags[row]! & SINCE_ESTIMATED) !== 0;
+      ended = { incarnation, began: table.began[row]!, at, state: this.#name(state), deleted: false, estimated };
+    }
     if (left === undefined && ended === undefined && began === undefined) return undefined;
     return { type: table.type, id: sighting.id, left, ended, began };
   }

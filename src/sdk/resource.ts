@@ -22,7 +22,7 @@ export interface LifecycleChange {
   readonly left:
     | { readonly incarnation: number; readonly state: string; readonly since: number; readonly at: number; readonly to: string | undefined }
     | undefined;
-  /** It came to a terminal state, or was deleted before it came to one. `estimated`: only a snapshot told, so it may have been sooner. */
+  /** It came to a terminal state, or was deleted before it came to one. `estimated`: nobody told when, so it may have been sooner. */
   readonly ended:
     | {
       readonly incarnation: number;

@@ -116,6 +116,13 @@ test("a gap and a snapshot make no span of a length that nobody knows", async ()
   assert.deepEqual(lines(spans(h)), ["created 0..0", "shipped 60..80"]);
   assert.deepEqual(lines(spans(h, "final")), ["shipped 60..80", "order 0..80"]);
 
+  // That it was delivered is known only once it is new again: when, is not.
+  await using again = await harness(taking("", `${STATES}\nprevious: body.before\non_error: pass`));
+  await lived(again, [[0, "new"], [60, "returned", { before: "delivered" }]]);
+  assert.deepEqual(lines(spans(again)), ["created 0..0", "created 60..60"]);
+  const [ended] = spans(again, "final");
+  assert.deepEqual([lines([ended!]), ended!.incarnation, ended!.attributes["sojourn.estimated"]], [["order 0..60"], 1, true]);
+
   await using rows = await harness(taking());
   const snapshot = { snapshot: true };
   await lived(rows, [[0, "new", {}, snapshot], [10, "paid"], [20, "shipped"], [70, "delivered", {}, snapshot]]);
