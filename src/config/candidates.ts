@@ -26,7 +26,12 @@ export interface Candidate {
 /** What was parsed before, so that an unchanged file is not parsed again. */
 export type FileCache = Map<string, { readonly hash: string; readonly parsed: Parsed }>;
 
-type Env = Readonly<Record<string, string | undefined>>;
+/** What files may refer to. */
+export interface Given {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** See `Sources`. */
+  readonly unset?: ((name: string) => void) | undefined;
+}
 
 const keyOf = (layer: number, file: string): string => `${layer} ${file}`;
 
@@ -37,7 +42,7 @@ const keyOf = (layer: number, file: string): string => `${layer} ${file}`;
 export async function readFiles(
   sources: readonly string[],
   set: readonly string[],
-  env: Env,
+  given: Given,
   cache: FileCache,
   known: readonly string[],
   replaced?: ReadonlyMap<string, string | undefined>,
@@ -54,16 +59,16 @@ export async function readFiles(
       candidates.push(...before.map((key) => unreadable(key.slice(key.indexOf(" ") + 1), true)), unreadable(source, read.directory === true));
       continue;
     }
-    for (const file of read.files) candidates.push(candidateOf(file, layer, source, read.directory === true, env, cache));
+    for (const file of read.files) candidates.push(candidateOf(file, layer, source, read.directory === true, given, cache));
   }
   const present = new Set(candidates.map((candidate) => candidate.key));
   for (const key of cache.keys()) if (!present.has(key)) cache.delete(key);
-  if (set.length > 0) candidates.push(setCandidate(set, sources.length, env));
+  if (set.length > 0) candidates.push(setCandidate(set, sources.length, given));
   return candidates;
 }
 
 function candidateOf(
-  read: ReadFile, layer: number, source: string, ofDirectory: boolean, env: Env, cache: FileCache,
+  read: ReadFile, layer: number, source: string, ofDirectory: boolean, given: Given, cache: FileCache,
 ): Candidate {
   const { file, bytes } = read;
   const key = keyOf(layer, file);
@@ -75,19 +80,19 @@ function candidateOf(
   let known = cache.get(key);
   if (known?.hash !== hash) cache.set(key, (known = { hash, parsed: parseYaml(bytes, file) }));
   const { parsed } = known;
-  return "problems" in parsed ? { ...base, hash, problems: parsed.problems } : { ...base, hash, ...finished(parsed.tree, env) };
+  return "problems" in parsed ? { ...base, hash, problems: parsed.problems } : { ...base, hash, ...finished(parsed.tree, given) };
 }
 
-function setCandidate(set: readonly string[], layer: number, env: Env): Candidate {
+function setCandidate(set: readonly string[], layer: number, given: Given): Candidate {
   const problems: Problem[] = [];
   const tree = setTree(set, problems);
   const base = { key: keyOf(layer, SET_FILE), layer, source: SET_FILE, file: SET_FILE, ofDirectory: false, hash: sha256(set.join("\n")) };
-  return problems.length > 0 ? { ...base, tree: undefined, problems } : { ...base, ...finished(tree, env) };
+  return problems.length > 0 ? { ...base, tree: undefined, problems } : { ...base, ...finished(tree, given) };
 }
 
-function finished(parsed: Tree, env: Env): Pick<Candidate, "tree" | "problems"> {
+function finished(parsed: Tree, { env, unset }: Given): Pick<Candidate, "tree" | "problems"> {
   const problems: Problem[] = [];
-  const shape = shapeProblems(interpolate(parsed, { env, file: readInterpolated }, problems));
+  const shape = shapeProblems(interpolate(parsed, { env, file: readInterpolated, unset }, problems));
   problems.push(...shape.problems);
   return { tree: problems.length > 0 ? undefined : shape.tree, problems };
 }

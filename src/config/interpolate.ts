@@ -6,6 +6,11 @@ export interface Sources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Content of `${file:path}` as written in the configuration file `from`; throws with a message for people. */
   file(path: string, from: string): string;
+  /**
+   * Told of each variable or file that has no value: then a placeholder stands in for it, and it is no error. Where it is the
+   * whole text, one that fits the schema (see `validate`).
+   */
+  readonly unset?: ((name: string) => void) | undefined;
 }
 
 const SECRET_NAME = /secret|token|passw|passphrase|key|credential|private/i;
@@ -16,6 +21,7 @@ const TEXT_CHARS_MAX = 1024 * 1024;
 interface Piece {
   readonly text: string;
   readonly secret: boolean;
+  readonly placeholder?: boolean;
 }
 
 /** What is wrong in a text, and at which character. */
@@ -78,14 +84,15 @@ function startOf(from: Scalar, offset: number): Scalar["place"] {
   return first === undefined ? from.place : { ...first, column: first.column + offset };
 }
 
-function joined(pieces: readonly Piece[]): { value: string; secrets: Span[] } {
+function joined(pieces: readonly Piece[]): Pick<Scalar, "secrets" | "placeholder"> & { value: string } {
   let value = "";
   const secrets: Span[] = [];
+  const filled = pieces.filter(({ text }) => text !== "");
   for (const piece of pieces) {
     if (piece.secret && piece.text !== "") secrets.push({ start: value.length, end: value.length + piece.text.length });
     value += piece.text;
   }
-  return { value, secrets };
+  return { value, secrets, ...(filled.length === 1 && filled[0]!.placeholder === true ? { placeholder: true } : {}) };
 }
 
 /** Reads `text` from `start` to `end` into `pieces`; true when something was interpolated. */
@@ -137,6 +144,7 @@ function reference(text: string, at: number, close: number, file: string, source
       // Files that are read in hold secrets, nearly always.
       pieces.push({ text: sources.file(path, file), secret: true });
     } catch (error) {
+      if (sources.unset !== undefined) return void pieces.push(standIn(`file:${path}`, text, at, close, sources.unset));
       throw new TextError(at, `\${file:${path}} ${error instanceof Error ? error.message : "cannot be read"}`);
     }
     return;
@@ -159,9 +167,19 @@ function reference(text: string, at: number, close: number, file: string, source
     pieces.push({ text: value, secret: SECRET_NAME.test(name) });
     return;
   }
+  if (!hasDefault && sources.unset !== undefined) return void pieces.push(standIn(name, text, at, close, sources.unset));
   if (!hasDefault) {
     throw new TextError(at, `the environment variable ${name} is not set; set it, or give a default: \${env:${name}:-default}`);
   }
   if (depth >= NESTED_MAX) throw new TextError(at, `defaults are nested too deeply; at most ${NESTED_MAX}`);
   scan(text, dash + 2, close, file, sources, pieces, depth + 1);
+}
+
+/** What is most likely to do within a text: before a path or alone a URL, before a port a host. */
+function standIn(name: string, text: string, at: number, close: number, unset: (name: string) => void): Piece {
+  unset(name);
+  const host = "placeholder.invalid";
+  const next = text[close + 1];
+  const url = /url|uri|endpoint/i.test(name) || (at === 0 && next === "/");
+  return { text: /port$/i.test(name) ? "1" : url ? `https://${host}` : next === ":" ? host : "placeholder", secret: false, placeholder: true };
 }

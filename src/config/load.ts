@@ -18,6 +18,8 @@ export interface LoadOptions {
   readonly definitions: readonly AnyDefinition[];
   /** File → the one that is read in its place; undefined: as if it were gone. Looked at with each load. */
   readonly replaced?: ReadonlyMap<string, string | undefined>;
+  /** With it, a `${env:X}` or `${file:x}` that has no value is no error: it is told of it, and a placeholder stands in. */
+  readonly unset?: (name: string) => void;
 }
 
 /** What became of one file. */
@@ -102,9 +104,9 @@ export class ConfigLoader {
   }
 
   async #load(): Promise<Loaded> {
-    const { sources, set = [], env, replaced } = this.#options;
+    const { sources, set = [], replaced } = this.#options;
     const known = [...this.#state.lastGood.keys()];
-    const candidates = (await readFiles(sources, set, env, this.#cache, known, replaced)).map((candidate) => this.#checked(candidate));
+    const candidates = (await readFiles(sources, set, this.#options, this.#cache, known, replaced)).map((candidate) => this.#checked(candidate));
     const choices = new Map<string, Choice>(candidates.map((c) => [c.key, c.tree === undefined ? this.#fallback(c) : "current"]));
     const blamed = new Map<string, readonly Problem[]>();
     let assembly = this.#assemble(candidates, choices);

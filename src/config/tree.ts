@@ -20,6 +20,8 @@ export interface Scalar {
   readonly interpolated: boolean;
   /** Parts of the text that came from something that looks secret. */
   readonly secrets: readonly Span[];
+  /** The whole of it stands in for a value that nobody gave: anything that the schema takes will do. */
+  readonly placeholder?: boolean;
 }
 
 export interface List {

@@ -3,6 +3,7 @@ import { ISSUES_PER_FILE_MAX } from "./issues.ts";
 import type { Place, Problem } from "./model.ts";
 import { isSecret, redactJson, redactText } from "./redact.ts";
 import { below, flatten, withDefaults, type Schema } from "./schema_walk.ts";
+import { placeholderFor } from "./placeholder.ts";
 import { find, locate, locateKey, placeInText, pointerKeys, toJson, type Entry, type Scalar, type Tree } from "./tree.ts";
 import type { Finding, Validator } from "./validator.ts";
 import { worded } from "./wording.ts";
@@ -16,7 +17,7 @@ export interface Validated {
 
 /** Checks what is written against a schema: conversion of interpolated text, every error, defaults, redaction. */
 export function validate(validator: Validator, root: Schema, written: Tree): Validated {
-  const tree = converted(root, [root], written);
+  const tree = converted({ root, accepts: validator.accepts }, [root], written);
   const plain = toJson(tree);
   // Wording each takes time: see Issues.
   const findings = validator.check(root, plain).slice(0, ISSUES_PER_FILE_MAX + 1);
@@ -26,19 +27,25 @@ export function validate(validator: Validator, root: Schema, written: Tree): Val
   return { value, redacted: redactJson(root, value, tree), problems };
 }
 
+interface By {
+  readonly root: Schema;
+  readonly accepts: Validator["accepts"];
+}
+
 /**
  * Text that came from a variable or a file becomes a number or boolean where the schema takes no text.
  * What is written as text in YAML stays text.
  */
-function converted(root: Schema, schemas: readonly Schema[], tree: Tree): Tree {
-  const parts = schemas.flatMap((schema) => flatten(root, schema));
-  if (tree.kind === "list") return { ...tree, items: tree.items.map((item, i) => converted(root, below(parts, i), item)) };
+function converted(by: By, schemas: readonly Schema[], tree: Tree): Tree {
+  const parts = schemas.flatMap((schema) => flatten(by.root, schema));
+  if (tree.kind === "list") return { ...tree, items: tree.items.map((item, i) => converted(by, below(parts, i), item)) };
   if (tree.kind === "map") {
     const entries = new Map<string, Entry>();
-    for (const [key, entry] of tree.entries) entries.set(key, { place: entry.place, value: converted(root, below(parts, key), entry.value) });
+    for (const [key, entry] of tree.entries) entries.set(key, { place: entry.place, value: converted(by, below(parts, key), entry.value) });
     return { ...tree, entries };
   }
   if (!tree.interpolated || typeof tree.value !== "string") return tree;
+  if (tree.placeholder === true) return { ...tree, value: placeholderFor(tree, parts, (schema, value) => by.accepts(by.root, schema, value)) };
   const value = convertedText(tree.value, takes(parts));
   return value === tree.value ? tree : { ...tree, value };
 }

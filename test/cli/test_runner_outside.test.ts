@@ -147,11 +147,11 @@ test("names that nobody has, and templates that are none, are told before anythi
   ]]);
   const names = await run(ORDER(["fail: { exporter: pagr }", "heal: { receiver: webhok }", "mock: { receiver: order, responses: [{ body: ['{{ now'] }] }", sent("{ to: slack }"), "fail: { receiver: order, status: 503 }"]));
   assert.deepEqual([names.code, names.err.map((line) => line.replace(/^agent\.yaml:/, ""))], [78, [
-    "16:27 tests[0].steps[0].fail.exporter: there is no exporter pagr in a pipeline; did you mean pager/order? (allowed: pager/order)",
-    "17:27 tests[0].steps[1].heal.receiver: there is no receiver webhok in a pipeline; did you mean webhook/order? (allowed: webhook/order)",
-    "18:56 tests[0].steps[2].mock.responses[0].body[0]: {{ without }} (text between {{ and }} is an expression; write {{ \"{{\" }} for the characters)",
-    "19:40 tests[0].steps[3].expect.notifications[0].to: there is no exporter slack in a pipeline; allowed: pager/order",
-    "20:34 tests[0].steps[4].fail.status: belongs to exporter, not to receiver",
+    "16:27 tests[0].steps[0].fail.exporter: there is no exporter pagr in a pipeline; did you mean pager? (allowed: pager/order)",
+    "17:27 tests[0].steps[1].heal.receiver: there is no receiver webhok in a pipeline; did you mean webhook? (allowed: webhook/order)",
+    "18:55 tests[0].steps[2].mock.responses[0].body[0]: {{ without }} (text between {{ and }} is an expression; write {{ \"{{\" }} for the characters)",
+    "19:41 tests[0].steps[3].expect.notifications[0].to: there is no exporter slack in a pipeline; allowed: pager/order",
+    "20:42 tests[0].steps[4].fail.status: belongs to exporter, not to receiver",
     "5 problems: no test was run",
   ]]);
 });

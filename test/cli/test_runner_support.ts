@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { testCommand } from "../../src/cli/test.ts";
 import { components } from "../../src/components.ts";
 import type { AnyDefinition } from "../../src/sdk/component.ts";
@@ -9,24 +10,29 @@ export interface Ran {
   /** Lines of standard output; files without their directory. */
   readonly out: readonly string[];
   readonly err: readonly string[];
+  /** The JUnit report. */
+  readonly report?: string;
 }
 
 export interface Given {
   readonly filter?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly definitions?: readonly AnyDefinition[];
+  /** Writes the report, and gives it. */
+  readonly junit?: boolean;
 }
 
 /** Runs `sojourn test` on files. What it measures is 0 ms, so that output can be compared. */
-export async function ran(files: string | Readonly<Record<string, string>>, { env = {}, ...given }: Given = {}): Promise<Ran> {
+export async function ran(files: string | Readonly<Record<string, string>>, { env = {}, junit = false, ...given }: Given = {}): Promise<Ran> {
   await using place = await workspace(typeof files === "string" ? { "agent.yaml": files } : files);
   const out: string[] = [];
   const err: string[] = [];
   const into = (lines: string[]) => (text: string) => void lines.push(text.replaceAll(`${place.directory}/`, ""));
   const code = await testCommand({
-    sources: [place.directory], env, definitions: components, clock: virtualClock(), output: { out: into(out), error: into(err) }, ...given,
+    sources: [place.directory], env, definitions: components, clock: virtualClock(), output: { out: into(out), error: into(err) },
+    ...(junit ? { junit: place.path("report.xml") } : {}), ...given,
   });
-  return { code, out, err };
+  return junit ? { code, out, err, report: (await readFile(place.path("report.xml"), "utf8")).replaceAll(`${place.directory}/`, "") } : { code, out, err };
 }
 
 /** A monitor of orders and one test of these steps, each a line of YAML. Without further rules the first step is on line 15. */

@@ -3,7 +3,7 @@ import type { Wanted } from "../../config/model.ts";
 import type { MetricStore } from "../../metrics/store.ts";
 import type { Agent } from "../../pipeline/agent.ts";
 import type { Alert } from "../../sdk/alert.ts";
-import { sleepOn, type Clock } from "../../sdk/clock.ts";
+import { NOTHING_STARTED, sleepOn, type Clock } from "../../sdk/clock.ts";
 import type { AnyDefinition } from "../../sdk/component.ts";
 import { silentLog } from "../../sdk/log.ts";
 import type { Observation } from "../../sdk/observation.ts";
@@ -85,7 +85,9 @@ export function createBench({ wanted: first, definitions, startMs, outside = new
   let fired = 0;
 
   function begin(wanted: Wanted): Life {
-    const timers = mortal(clock, () => life.alive);
+    const timers = mortal(clock, () => life.alive, () => {
+      if (++fired > firedMax) throw new Error(`more than ${firedMax.toLocaleString("en")} timers fired: let less time pass`);
+    });
     const log = notingLog({ lines: [], add: (component, message) => void (life.alive && notes.add(component, message)) });
     const observeAlert = (alert: Alert): void => {
       const { type, id } = alert.resource;
@@ -99,7 +101,6 @@ export function createBench({ wanted: first, definitions, startMs, outside = new
   let life = begin(first);
 
   async function settle(): Promise<void> {
-    if (++fired > firedMax) throw new Error(`more than ${firedMax.toLocaleString("en")} timers fired: let less time pass`);
     // Nothing in here waits for the outside, so a tick is enough: it comes after all promises that can settle have. It costs
     // a quarter of a turn of the event loop, and a simulated month has 350,000 of them.
     await new Promise<void>((resolve) => process.nextTick(resolve));
@@ -184,14 +185,16 @@ export function createBench({ wanted: first, definitions, startMs, outside = new
   };
 }
 
-/** A clock whose timers fire only while `alive`. */
-function mortal(clock: Clock, alive: () => boolean): Clock {
+/** A clock whose timers fire only while `alive`; each says so before (`fires`). */
+function mortal(clock: Clock, alive: () => boolean, fires: () => void): Clock {
   const made: Clock = {
     now: () => clock.now(),
     monotonicMs: () => clock.monotonicMs(),
     random: () => clock.random(),
     at: (atMs, run) => clock.at(atMs, () => {
-      if (alive()) run();
+      if (!alive()) return NOTHING_STARTED;
+      fires();
+      return run();
     }),
     sleep: (ms, signal) => sleepOn(made, ms, signal),
   };

@@ -1,6 +1,7 @@
 import type { Wanted } from "../../config/model.ts";
 import { ambiguous, receiversNamed } from "../../config/receiver_names.ts";
-import { suggestion } from "../../sdk/suggest.ts";
+import { typeOf } from "../../config/uses.ts";
+import { closest, oneOf } from "../../sdk/suggest.ts";
 
 type Wiring = Pick<Wanted, "pipelines">;
 
@@ -23,5 +24,8 @@ function named(kind: string, name: string, key: string, pipelines: readonly { re
   const where = key === "" ? "" : `${key}: `;
   if (meant.length > 1) throw new Error(where + ambiguous(name, meant));
   const ids = [...new Set(pipelines.flatMap(({ receivers }) => receivers))].toSorted();
-  throw new Error(`${where}${ids.length === 0 ? `there is no ${kind} in any pipeline` : `there is no ${kind} ${name} in a pipeline; ${suggestion(name, ids)}`}`);
+  if (ids.length === 0) throw new Error(`${where}there is no ${kind} in any pipeline`);
+  const near = closest(name, [...ids, ...ids.map(typeOf), ...pipelines.map((pipeline) => pipeline.name)]);
+  const help = near === undefined ? `allowed: ${oneOf(ids)}` : `did you mean ${near}? (allowed: ${oneOf(ids)})`;
+  throw new Error(`${where}there is no ${kind} ${name} in a pipeline; ${help}`);
 }
