@@ -3,12 +3,14 @@ import { test, type TestContext } from "node:test";
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { slack } from "../../exporters/slack.ts";
-import { escaped, slackMessage } from "../../exporters/slack/message.ts";
-import type { Alert } from "../../src/sdk/alert.ts";
+import { slackMessage } from "../../exporters/slack/message.ts";
+import { escaped } from "../../exporters/slack/text.ts";
+import type { Alert, Notification } from "../../src/sdk/alert.ts";
 import { realClock } from "../../src/sdk/clock.ts";
 import { ConfigError, messageOf, PermanentError, RetryLaterError } from "../../src/sdk/errors.ts";
 import { virtualClock } from "../../src/sdk/virtual_clock.ts";
 import { alertOf, failureOf, FIRED_AT, notificationOf, resolvedOf } from "../support/alert.ts";
+import { configured } from "../support/configured.ts";
 import { exporterContext } from "../support/context.ts";
 import { fakeSlack, type FakeSlack } from "../support/fake_slack.ts";
 import type { Failure } from "../support/scripted_server.ts";
@@ -16,15 +18,25 @@ import type { Failure } from "../support/scripted_server.ts";
 const SECRET = "hook-secret-0123456789";
 const NOW = FIRED_AT + 60_000;
 
-async function setUp(t: TestContext, webhook_url?: string): Promise<{ fake: FakeSlack; send(...alerts: Alert[]): Promise<unknown> }> {
+interface SetUp {
+  readonly fake: FakeSlack;
+  notify(notification: Notification): Promise<unknown>;
+  send(...alerts: Alert[]): Promise<unknown>;
+}
+
+async function setUp(t: TestContext, webhook_url?: string): Promise<SetUp> {
   const fake = await fakeSlack();
   const { context } = exporterContext({ clock: virtualClock(NOW) });
-  const exporter = slack.create({ webhook_url: webhook_url ?? fake.url, alerts_max: 20 }, context);
+  const exporter = slack.create(configured(slack.schema, { webhook_url: webhook_url ?? fake.url }), context);
   t.after(async () => {
     await exporter.stop!();
     await fake.close();
   });
-  return { fake, send: (...alerts) => exporter.notify!(notificationOf(...alerts), AbortSignal.timeout(5_000)) };
+  const notify = async (notification: Notification): Promise<unknown> => {
+    assert.deepEqual(exporter.render!(notification), JSON.parse(JSON.stringify(slackMessage(notification, 20, NOW))));
+    return await exporter.notify!(notification, AbortSignal.timeout(5_000));
+  };
+  return { fake, notify, send: (...alerts) => notify(notificationOf(...alerts)) };
 }
 
 const failure = (send: Promise<unknown>): Promise<Error> => failureOf(send, SECRET);
@@ -43,15 +55,16 @@ test("a message says what is wrong with which resource, how badly, and since whe
   assert.deepEqual(post.blocks[2]!.fields!.map(({ text }) => text), [
     "*severity*\ncritical", "*true for*\n31m", "*state*\npending", "*since*\n2026-01-01T02:32:00.000Z", "*limit*\n30m",
   ]);
-  assert.equal(post.blocks[3]!.elements![0]!.text, "state=pending · team=checkout");
+  assert.equal(post.blocks[3]!.text!.text, "*trace* 0123456789abcdef0123456789abcdef");
+  assert.equal(post.blocks[4]!.elements![0]!.text, "state=pending · team=checkout");
 });
 
 test("a resolve looks different at a glance, and says why and how long it took", async (t) => {
   const { fake, send } = await setUp(t);
   await send(resolvedOf());
   const post = fake.posts[0]!;
-  assert.match(post.text, /^RESOLVED: /);
-  assert.equal(post.blocks[0]!.text!.text, ":large_green_circle: RESOLVED: OrderStuckInPending");
+  assert.match(post.text, /^RESOLVED after 1h: /);
+  assert.equal(post.blocks[0]!.text!.text, ":large_green_circle: RESOLVED after 1h: OrderStuckInPending");
   const fields = post.blocks[2]!.fields!.map(({ text }) => text);
   assert.ok(fields.includes("*was firing for*\n1h"), fields.join());
   assert.ok(fields.includes("*resolved*\n2026-01-01T04:02:00.000Z (recovered)"), fields.join());
@@ -64,7 +77,43 @@ test("of many alerts some are spelled out and the others counted", async (t) => 
   assert.equal(blocks[0]!.text!.text, ":red_circle: 57 FIRING: OrderStuckInPending");
   assert.equal(blocks.filter(({ type }) => type === "section").length, 20);
   assert.equal(blocks.at(-1)!.elements![0]!.text, "+37 more");
-  assert.match(text, /^\+37 more\n/);
+  assert.match(text, /^57 FIRING: OrderStuckInPending\n\+37 more\n/);
+});
+
+test("the whole story is told: path, others, what was observed, acknowledged, links; stale and flapping before the details", async (t) => {
+  const { fake, send } = await setUp(t);
+  await send(alertOf({
+    annotations: { summary: "s", description: "Payments wait.", runbook_url: "https://runbooks.example/stuck" },
+    story: {
+      transitions: [{ from: "new", to: "paid", at: 1, duration: 60_000 }, { from: "paid", to: "pending", at: 2, duration: 5_400_000 }],
+      others: 36, url: "https://sojourn.example/alerts/1",
+    },
+    observation: { source: "log_tail/orders", time: FIRED_AT, id: undefined, attributes: { "log.file.path": "/var/log/orders" }, body: { id: "o1" } },
+    stale_since: FIRED_AT, flapping: true, acknowledged: { by: "ann", comment: "on it", at: FIRED_AT },
+  }));
+  assert.deepEqual(fake.refused, []);
+  const { blocks } = fake.posts[0]!;
+  assert.equal(blocks[1]!.text!.text, "`order/o1` s\nPayments wait.\n<https://runbooks.example/stuck|Runbook> · <https://sojourn.example/alerts/1|Details>");
+  assert.deepEqual(blocks[2]!.fields!.slice(2, 4).map(({ text }) => text), [
+    "*stale*\nlast known 2026-01-01T03:02:00.000Z: its sources are failing",
+    "*flapping*\nit came and went too often, and stays until it has been quiet",
+  ]);
+  assert.deepEqual(blocks[3]!.text!.text.split("\n"), [
+    "*path* new (1m) → paid (1h30m) → pending",
+    "*others firing* 36",
+    "*acknowledged* by ann at 2026-01-01T03:02:00.000Z: on it",
+    "*observed* log_tail/orders at 2026-01-01T03:02:00.000Z, log.file.path=/var/log/orders",
+    "*trace* 0123456789abcdef0123456789abcdef",
+  ]);
+});
+
+test("a repeat says since when it fires, and a test that it is one", async (t) => {
+  const { fake, notify } = await setUp(t);
+  await notify({ ...notificationOf(alertOf()), cause: "repeat" });
+  await notify({ ...notificationOf(alertOf()), cause: "test" });
+  const [repeat, trial] = fake.posts.map(({ blocks }) => blocks.slice(0, 2).map(({ text }) => text!.text));
+  assert.deepEqual(repeat, [":red_circle: STILL FIRING: OrderStuckInPending", "*Still firing since 2026-01-01T03:02:00.000Z.*"]);
+  assert.deepEqual(trial, [":red_circle: TEST FIRING: OrderStuckInPending", "*TEST: somebody tried whether this gets through; nothing is wrong.*"]);
 });
 
 test("no resource, summary or label can mention a channel or hide behind a link", async (t) => {
@@ -93,7 +142,7 @@ test("whatever the alerts hold, the message is within Slack's limits", async (t)
   await send(alert);
   await send(...Array.from({ length: 100 }, () => alert));
   assert.deepEqual(fake.refused, []);
-  assert.equal(slackMessage(Array.from({ length: 41 }, () => alert), 40, NOW).blocks.length, 42);
+  assert.equal(slackMessage(notificationOf(...Array.from({ length: 41 }, () => alert)), 40, NOW).blocks.length, 42);
 });
 
 test("escaped text is cut before an entity or a surrogate pair, never within", () => {
@@ -148,7 +197,7 @@ test("Slack's own word for what is wrong is in the error", async (t) => {
 test("an answer that does not come is the caller's deadline, and stop leaves nothing open", async (t) => {
   const fake = await fakeSlack();
   t.after(() => fake.close());
-  const exporter = slack.create({ webhook_url: fake.url, alerts_max: 20 }, exporterContext({ clock: realClock }).context);
+  const exporter = slack.create(configured(slack.schema, { webhook_url: fake.url }), exporterContext({ clock: realClock }).context);
   fake.failNext({ kind: "silence" });
   const error = await failure(exporter.notify!(notificationOf(alertOf()), AbortSignal.timeout(50)));
   assert.ok(!(error instanceof PermanentError));
@@ -167,7 +216,7 @@ test("a server that cannot be reached is worth another attempt", async (t) => {
 
 test("a URL that is none is refused when the configuration is loaded, without repeating it", () => {
   for (const webhook_url of [`ftp://x/${SECRET}`, SECRET]) {
-    const create = (): unknown => slack.create({ webhook_url, alerts_max: 20 }, exporterContext({ clock: realClock }).context);
+    const create = (): unknown => slack.create(configured(slack.schema, { webhook_url }), exporterContext({ clock: realClock }).context);
     assert.throws(create, (error) => error instanceof ConfigError && error.pointer === "/webhook_url" && !inspect(error).includes(SECRET));
   }
 });

@@ -47,7 +47,10 @@ export const safeConfigs: Readonly<Record<string, (at: Surroundings) => readonly
   ],
   "exporter pagerduty": ({ origin }) => [{ routing_key: SECRET, url: `${origin}/v2/enqueue` }],
   "exporter prometheus": () => [{ listen: "127.0.0.1:0" }],
-  "exporter slack": ({ origin }) => [{ webhook_url: `${origin}/services/T0/B0/${SECRET}` }],
+  "exporter slack": ({ origin }) => [
+    { webhook_url: `${origin}/services/T0/B0/${SECRET}` },
+    { bot_token: SECRET, channel: "#ops", api_url: `${origin}/api` },
+  ],
   "exporter webhook": ({ origin }) => [
     { url: `${origin}/hooks/${SECRET}?key=${SECRET}`, headers: { "x-api-key": SECRET }, signing_secret: `whsec_${SECRET}` },
     { url: `http://user:${SECRET}@${url(origin).host}/a`, auth: { basic: { username: "u", password: SECRET } }, body: { text: "{{ value.status }}", token: SECRET } },
