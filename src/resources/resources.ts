@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../sdk/clock.ts";
+import { NOTHING_STARTED, type Clock, type Timer } from "../sdk/clock.ts";
 import type { Sample } from "../sdk/metrics.ts";
 import type { Json } from "../sdk/observation.ts";
 import type { Judge, Tracker, Transition, TypeDeclaration } from "../sdk/resource.ts";
@@ -258,7 +258,7 @@ export class Resources implements Persistent {
     this.#timer = { at: next, timer: this.#options.clock.at(next, () => this.#due()) };
   }
 
-  #due(): void {
+  #due(): typeof NOTHING_STARTED {
     this.#timer = undefined;
     const now = this.#options.clock.now();
     for (let rows = 0; rows < DUE_ROWS_MAX; rows++) {
@@ -268,6 +268,7 @@ export class Resources implements Persistent {
       this.#rowDue(type, row, now);
     }
     this.#rearm();
+    return NOTHING_STARTED;
   }
 
   /** The type whose deadline is first; at the same instant, the one whose resource was seen first: its key is lower. */

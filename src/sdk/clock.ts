@@ -4,6 +4,9 @@ export interface Timer {
   cancel(): void;
 }
 
+/** What a timer may return: all that it set off are timers, and it started no promise. On virtual time nobody need wait for it. */
+export const NOTHING_STARTED = Symbol("nothing started");
+
 /**
  * The only source of time and chance. Nothing else calls `Date.now`, `setTimeout` or `Math.random`,
  * so that everything runs on virtual time as well.
@@ -14,7 +17,7 @@ export interface Clock {
   /** Milliseconds from an arbitrary origin; never steps back. For measuring how long something took. */
   monotonicMs(): number;
   /** Calls `run` once, as soon as `now()` has reached `atMs`; never within this call. */
-  at(atMs: number, run: () => void): Timer;
+  at(atMs: number, run: () => void | typeof NOTHING_STARTED): Timer;
   /** Resolves after `ms`; rejects with the signal's reason when aborted before. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** A number in [0, 1). */
@@ -63,7 +66,7 @@ export const realClock: Clock = {
       const left = atMs - Date.now();
       handle = setTimeout(left > STEP_MS ? arm : fire, Math.max(0, Math.min(left, STEP_MS)));
     };
-    const fire = (): void => (atMs > Date.now() ? arm() : run());
+    const fire = (): unknown => (atMs > Date.now() ? arm() : run());
     arm();
     return { cancel: () => clearTimeout(handle) };
   },

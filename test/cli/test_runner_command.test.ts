@@ -134,7 +134,7 @@ async function cpuMs(run: () => Promise<unknown>): Promise<number> {
   return (user + system) / 1_000;
 }
 
-test("a month takes no time; with a rule that is looked at every 15 s, what that many turns of the event loop take", async () => {
+test("a month takes no time; with a rule that is looked at every 15 s, less than that many turns of the event loop", async () => {
   // Measured in the same run, so that a busy machine slows both.
   const turnMs = await cpuMs(async () => {
     for (let i = 0; i < 20_000; i++) await new Promise<void>((resolve) => void setImmediate(resolve));
@@ -143,12 +143,11 @@ test("a month takes no time; with a rule that is looked at every 15 s, what that
     const { code, out } = await ran(order([pending("o1"), `advance: ${count}d`, alerts(stuck("o1"), ...more)], rules));
     assert.equal(code, 0, out.join("\n"));
   });
-  // Two timers for each look: the rule's, and that of the commit after it.
-  const turns = (count: number): number => (2 * count * 86_400) / 15;
+  const turns = (count: number): number => (count * 86_400) / 15;
   const quick = await days(30, []);
   assert.ok(quick < turns(30) * turnMs, `${quick} ms without such a rule, a turn takes ${turnMs} ms`);
-  const slow = await days(5, [QUIET.replace("600h", "60h")], "{ alert: Quiet }");
-  assert.ok(slow < 8 * turns(5) * turnMs, `${slow} ms with one, a turn takes ${turnMs} ms`);
+  const slow = await days(30, [QUIET], "{ alert: Quiet }");
+  assert.ok(slow < turns(30) * turnMs, `${slow} ms with one, a turn takes ${turnMs} ms`);
 });
 
 async function started(options: Pick<Parameters<typeof createBench>[0], "wanted" | "firedMax">): Promise<Bench> {
