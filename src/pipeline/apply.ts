@@ -36,7 +36,7 @@ export function build(plan: Plan, wanted: Wanted, running: ReadonlyMap<string, I
   }
   if (problems.length > 0) throw new PlanError(problems);
   for (const instance of instances.values()) if (instance.component.export !== undefined) parts.prepareQueue(instance);
-  return buildGraph(wanted.pipelines, instances, parts.flow);
+  return buildGraph(wanted, instances, parts.flow);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { ConfiguredRule } from "../alerts/alert_state.ts";
 import { suggestion } from "../sdk/suggest.ts";
-import type { PipelineConfig, Problem } from "../config/model.ts";
+import type { PipelineConfig, Problem, ServiceConfig } from "../config/model.ts";
 import type { TypeDeclaration } from "../sdk/resource.ts";
 import { RESOURCE_FIELDS } from "../sdk/resource.ts";
 import type { RuleDeclaration } from "../sdk/rule.ts";
@@ -24,7 +24,7 @@ export interface Declared {
 }
 
 /** Collects and checks what the components declare. Pure; what is wrong is added to `problems`. */
-export function collect(pipelines: readonly PipelineParts[], all: Problem[]): Declared {
+export function collect(pipelines: readonly PipelineParts[], all: Problem[], _service?: Pick<ServiceConfig, "receiver_failing">): Declared {
   // A component of several pipelines is looked at in each; what is wrong with it is said once.
   const said = new Map(all.map((problem) => [problemText(problem), problem]));
   const problems = { push: (problem: Problem): void => void said.set(problemText(problem), problem) };

@@ -1,4 +1,4 @@
-import type { PipelineConfig, Problem } from "../config/model.ts";
+import type { PipelineConfig, Problem, Wanted } from "../config/model.ts";
 import type { Counter } from "../sdk/metrics.ts";
 import type { Observation } from "../sdk/observation.ts";
 import { collect, type Declared, type PipelineParts } from "./declarations.ts";
@@ -52,7 +52,7 @@ export const EMPTY_GRAPH: Graph = {
 };
 
 /** Wires instances into pipelines. Throws `PlanError` with everything that is wrong; has no side effect. */
-export function buildGraph(pipelines: readonly PipelineConfig[], instances: ReadonlyMap<string, Instance>, parts: FlowParts): Graph {
+export function buildGraph({ pipelines, service }: Pick<Wanted, "pipelines" | "service">, instances: ReadonlyMap<string, Instance>, parts: FlowParts): Graph {
   const problems: Problem[] = [];
   const find = (config: PipelineConfig, kind: "receiver" | "processor" | "exporter", ids: readonly string[]): Instance[] =>
     ids.flatMap((id, i) => {
@@ -66,7 +66,7 @@ export function buildGraph(pipelines: readonly PipelineConfig[], instances: Read
     processors: find(config, "processor", config.processors),
     exporters: find(config, "exporter", config.exporters),
   }));
-  const declared = collect(wired, problems);
+  const declared = collect(wired, problems, service);
   if (problems.length > 0) throw new PlanError(problems);
 
   const flows = new Map<string, Flow[]>();

@@ -63,8 +63,13 @@ async function settle(clock: VirtualClock): Promise<void> {
   await clock.advance(0);
 }
 
-/** Starts an agent on this configuration. Receivers are `feed`, exporters `recorder` (alerts) and `sink` (observations). */
-export async function harness(yaml: string, prepare?: (parts: { store: MemoryStore; destinations: Destinations }) => void): Promise<Harness> {
+/**
+ * Starts an agent on this configuration. Receivers are `feed`, exporters `recorder` (alerts) and `sink` (observations);
+ * `more`: further components.
+ */
+export async function harness(
+  yaml: string, prepare?: (parts: { store: MemoryStore; destinations: Destinations }) => void, more: readonly AnyDefinition[] = [],
+): Promise<Harness> {
   const clock = virtualClock();
   const store = memoryStore();
   const folder = await mkdtemp(join(tmpdir(), "sojourn-agent-"));
@@ -79,7 +84,7 @@ export async function harness(yaml: string, prepare?: (parts: { store: MemorySto
   const logFields: object[] = [];
   const destinations: Destinations = { notify: () => undefined, export: () => undefined };
   prepare?.({ store, destinations });
-  const definitions = definitionsOf({ contexts, sent, notifications, exported, lifecycle, destinations });
+  const definitions = [...definitionsOf({ contexts, sent, notifications, exported, lifecycle, destinations }), ...more];
   let text = yaml;
 
   async function load(of: string): Promise<Wanted> {
