@@ -51,7 +51,7 @@ export interface PipelineConfig {
 export interface ServiceConfig {
   readonly external_labels: Readonly<Record<string, string>>;
   readonly storage: { readonly directory: string | undefined };
-  readonly api: { readonly listen: string; readonly external_url: string | undefined };
+  readonly api: { readonly listen: string; readonly external_url?: string | undefined };
   readonly health: { readonly listen: string | undefined };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error"; readonly format: "auto" | "json" | "pretty" };
   readonly evaluation_interval: string;

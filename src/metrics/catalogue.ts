@@ -73,6 +73,18 @@ export const CATALOGUE = {
     kind: "counter", name: "sojourn_exporter_send_failed_notifications_total", labels: ["exporter"],
     help: "Attempts to send a notification that failed.",
   },
+  notificationsSuppressed: {
+    kind: "counter", name: "sojourn_notifications_suppressed_total", labels: ["exporter", "reason"],
+    help: "Alerts not told when they began to fire: silenced, inhibited or muted. They are told when that ends, if they still fire.",
+  },
+  notificationsCoalesced: {
+    kind: "counter", name: "sojourn_notifications_coalesced_total", labels: ["exporter"],
+    help: "Alerts that shared a message with others of their rule because there were more than the destination takes.",
+  },
+  exporterCircuitOpen: {
+    kind: "observable_gauge", name: "sojourn_exporter_circuit_open", labels: ["exporter"],
+    help: "1 while notifications cannot be delivered: one attempt at a time finds out whether the destination is back.",
+  },
   exporterSentObservations: {
     kind: "counter", name: "sojourn_exporter_sent_observations_total", labels: ["exporter"],
     help: "Observations that the destination took.",

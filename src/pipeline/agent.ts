@@ -96,10 +96,10 @@ export class Agent {
     });
     this.#retired = new Retired({
       clock,
-      needed: (exporter) => services.alerts.openOn(exporter) > 0 || services.outbox.pending(exporter) > 0,
+      needed: (exporter) => services.dispatcher.openOn(exporter) > 0 || services.outbox.pending(exporter) > 0,
       undecided: () => this.wanted?.rejected.some(({ lastGoodRuns }) => !lastGoodRuns) ?? true,
       end: (exporter, instance) => {
-        services.outbox.connect(exporter, undefined);
+        services.dispatcher.connect(exporter, undefined);
         services.outbox.abandon(exporter, "the exporter was removed from the configuration");
         if (instance !== undefined) void this.#runner.stopInstance(instance);
       },

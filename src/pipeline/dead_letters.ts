@@ -46,6 +46,15 @@ export class DeadLetters implements Persistent {
     }
   }
 
+  get(number: number): DeadLetter | undefined {
+    return this.#letters.get(number);
+  }
+
+  /** It was dealt with. Something must be committed then. */
+  remove(number: number): void {
+    if (this.#letters.delete(number) && !this.#fresh.delete(number)) this.#deletes.push(number);
+  }
+
   /** Newest first, at most `limit`, older than `before`. */
   list(before: number | undefined, limit: number): DeadLetter[] {
     const letters = [...this.#letters.values()].reverse();

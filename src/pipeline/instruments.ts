@@ -16,6 +16,8 @@ export interface Instruments {
   conditionErrors(component: string): Counter;
   notificationsSent(exporter: string): Counter;
   notificationsFailed(exporter: string): Counter;
+  notificationsSuppressed(exporter: string, reason: string): Counter;
+  notificationsCoalesced(exporter: string): Counter;
   observationsSent(exporter: string): Counter;
   observationsDropped(exporter: string, reason: string): Counter;
   deadLetters(component: string): Counter;
@@ -39,6 +41,8 @@ export function createInstruments(own: OwnMetrics): Instruments {
     conditionErrors: (component) => own.conditionErrors.series(component),
     notificationsSent: (exporter) => own.exporterSentNotifications.series(exporter),
     notificationsFailed: (exporter) => own.exporterFailedNotifications.series(exporter),
+    notificationsSuppressed: (exporter, reason) => own.notificationsSuppressed.series(exporter, reason),
+    notificationsCoalesced: (exporter) => own.notificationsCoalesced.series(exporter),
     observationsSent: (exporter) => own.exporterSentObservations.series(exporter),
     observationsDropped: (exporter, reason) => own.exporterDroppedObservations.series(exporter, reason),
     deadLetters: (component) => own.deadLetters.series(component),
@@ -68,6 +72,7 @@ export function observe(own: OwnMetrics, services: Services): void {
   const { alerts, outbox, queues, resources } = services;
   own.exporterQueue(() => [...queues].map(([exporter, queue]) => ({ labels: [exporter], value: queue.size })));
   own.outboxNotifications(() => outbox.exporters.map((exporter) => ({ labels: [exporter], value: outbox.pending(exporter) })));
+  own.exporterCircuitOpen(() => outbox.exporters.map((exporter) => ({ labels: [exporter], value: outbox.isFailing(exporter) ? 1 : 0 })));
   own.alerts(() => alerts.samples());
   own.resources(() => resources.counts());
   own.resourceOldestInState(() => resources.oldest());

@@ -1,3 +1,5 @@
+import type { Destination } from "../alerts/dispatch/lane.ts";
+import { policyOf } from "../alerts/dispatch/policy.ts";
 import type { Wanted } from "../config/model.ts";
 import { messageOf } from "../sdk/errors.ts";
 import type { Logger } from "../sdk/log.ts";
@@ -125,7 +127,7 @@ export class Runner {
   /** One tick: observations see the graph before or the one after, rules and resources with it. */
   #swap(graph: Graph, wanted: Wanted): void {
     const { services, logs, catchUp, intake, health, expectEvery, retired } = this.#parts;
-    const { resources, alerts, outbox, queues } = services;
+    const { resources, alerts, dispatcher, outbox, queues } = services;
     const receivers = new Set(graph.flows.keys());
     this.#graph = graph;
     this.#wanted = wanted;
@@ -134,6 +136,7 @@ export class Runner {
     catchUp.feeds(graph.declared.feeds);
     resources.configure(graph.declared.types);
     watchLifecycles(graph.lifecycles, services);
+    services.notifications.configure(wanted.service);
     alerts.configure(graph.declared.rules, new Set(wanted.rejected.map(({ file }) => file)), receivers);
     catchUp.settle();
     for (const instance of graph.instances.values()) {
@@ -145,7 +148,8 @@ export class Runner {
       if (component.notify === undefined) continue;
       const before = retired.take(config.id);
       if (before !== undefined && before !== instance) void this.stopInstance(before);
-      outbox.connect(config.id, { deduplicates: component.deduplicates === true, notify: (notification, signal) => component.notify!(notification, signal) });
+      const notify: Destination["notify"] = (notification, signal) => component.notify!(notification, signal);
+      dispatcher.connect(config.id, { deduplicates: component.deduplicates === true, notify }, policyOf(config.config, component));
     }
     for (const exporter of outbox.exporters) {
       if (!graph.instances.has(`exporter:${exporter}`) && outbox.pending(exporter) > 0) retired.add(exporter, undefined);
@@ -167,9 +171,9 @@ export class Runner {
     }
     if (kind === "exporter") {
       services.queues.get(id)?.connect(undefined);
-      const needed = services.alerts.openOn(id) > 0 || services.outbox.pending(id) > 0;
+      const needed = services.dispatcher.openOn(id) > 0 || services.outbox.pending(id) > 0;
       if (instance.component.notify !== undefined && !replaced && needed) return retired.add(id, instance);
-      if (instance.component.notify !== undefined) services.outbox.connect(id, undefined);
+      if (instance.component.notify !== undefined) services.dispatcher.connect(id, undefined);
     }
     await this.stopInstance(instance);
   }

@@ -1,21 +1,16 @@
 import { Alerts } from "../alerts/alerts.ts";
-import { Deliveries } from "../alerts/dispatch/deliveries.ts";
-import { Dispatcher } from "../alerts/dispatch/dispatcher.ts";
-import { Outbox } from "../alerts/dispatch/outbox.ts";
-import { Silences } from "../alerts/dispatch/silences.ts";
 import type { ServiceConfig } from "../config/model.ts";
 import { Resources } from "../resources/resources.ts";
 import type { Alert } from "../sdk/alert.ts";
 import type { Clock } from "../sdk/clock.ts";
 import { durationMs } from "../sdk/duration.ts";
-import { messageOf } from "../sdk/errors.ts";
 import type { Metrics } from "../sdk/metrics.ts";
-import type { Json } from "../sdk/observation.ts";
 import type { Persistent, Store, TableChange } from "../sdk/store.ts";
 import { Committer } from "./committer.ts";
 import type { ComponentLogs } from "./component_logs.ts";
 import { DeadLetters } from "./dead_letters.ts";
 import type { Instruments } from "./instruments.ts";
+import { createNotifications, type Notifications } from "./notifications.ts";
 import { instanceKey } from "./plan.ts";
 import { Positions } from "./positions.ts";
 import type { ExportQueue } from "./queue.ts";
@@ -38,13 +33,10 @@ export interface ServiceParts {
 }
 
 /** The memory of the agent and its one commit: what outlives every configuration. */
-export interface Services {
+export interface Services extends Omit<Notifications, "configure"> {
+  readonly notifications: Notifications;
   readonly resources: Resources;
   readonly alerts: Alerts;
-  readonly outbox: Outbox;
-  readonly dispatcher: Dispatcher;
-  readonly silences: Silences;
-  readonly deliveries: Deliveries;
   readonly positions: Positions;
   readonly seen: Seen;
   readonly deadLetters: DeadLetters;
@@ -70,40 +62,25 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
   const seen = new Seen(clock, () => ({ ttlMs: ms(settings().dedupe_ttl), max: settings().dedupe_max }));
   const deadLetters = new DeadLetters(clock, () => settings().dead_letters_max);
   const queues = new Map<string, ExportQueue>();
-  const soon = (): void => committer.changed(true);
   const later = (): void => committer.changed(false);
   const resources = new Resources({ clock, changed: later, metricsOf: (type) => instruments.typeMetrics(type) });
-  const notifierReporter = (exporter: string): Reporter => reporter(`notify:${exporter}`, exporter, logs.of(instanceKey({ kind: "exporter", id: exporter })));
-
-  const outbox = new Outbox({
-    clock,
-    changed: soon,
-    committed: () => committer.committed(true),
-    onUnattended,
-    onSent: (exporter) => instruments.notificationsSent(exporter).add(1),
-    onFailed(exporter, error, again) {
-      instruments.notificationsFailed(exporter).add(1);
-      notifierReporter(exporter).report(again ? error : new Error(`a notification was given up: ${messageOf(error)}`));
-    },
-    onHealed: (exporter) => notifierReporter(exporter).healed(),
-    deadLetter(exporter, alert, reason) {
-      instruments.deadLetters(exporter).add(1);
-      deadLetters.add(exporter, reason, alert as unknown as Json);
-      soon();
-    },
+  const notifications = createNotifications({
+    clock, instruments, settings, deadLetters, resources, onUnattended,
+    alerts: () => alerts,
+    committer: () => committer,
+    reporterOf: (exporter) => reporter(`notify:${exporter}`, exporter, logs.of(instanceKey({ kind: "exporter", id: exporter }))),
   });
-  const silences = new Silences({ clock, changed: soon });
-  const deliveries = new Deliveries({ clock, max: () => 10_000, changed: later });
-  const dispatcher = new Dispatcher({ outbox });
+  const { outbox, dispatcher, silences, deliveries } = notifications;
   const alerts = new Alerts({
     clock,
     externalLabels: () => settings().external_labels,
     evaluationIntervalMs: () => ms(settings().evaluation_interval),
     onFailure: (rule) => instruments.conditionErrors(`rule/${rule.id}`).add(1),
-    notify(alert: Alert, exporters) {
+    notify(alert, exporters, telling) {
       observeAlert?.(alert);
-      dispatcher.changed(alert, exporters);
+      dispatcher.changed(alert, exporters, telling);
     },
+    acknowledged: (alert) => dispatcher.acknowledge(alert),
     changed: (urgent) => committer.changed(urgent),
     rowOf: (type, id) => resources.row(type, id),
     judgeAll: (type) => resources.judgeAll(type),
@@ -136,7 +113,7 @@ export function createServices({ clock, store, logs, metrics, instruments, setti
   });
 
   return {
-    resources, alerts, outbox, dispatcher, silences, deliveries, positions, seen, deadLetters, committer, queues, queueStore, reporter,
+    resources, alerts, notifications, outbox, dispatcher, silences, deliveries, positions, seen, deadLetters, committer, queues, queueStore, reporter,
     async restore() {
       await store.open(parts.flatMap(({ tables }) => [...tables]));
       for (const part of parts) await part.restore(store);

@@ -36,6 +36,7 @@ export async function shutDown(parts: ShutDownParts): Promise<void> {
   parts.intake.close(reason.message);
   services.resources.stop();
   services.alerts.stop();
+  services.dispatcher.stop();
   services.outbox.stop();
   if (!inTime) {
     for (const queue of services.queues.values()) void queue.stop(0);
@@ -63,6 +64,7 @@ async function inOrder({ services, intake, runner, watchers, limitMs, turn, inst
   alerts.stop();
   await committer.committed(true).catch(() => {});
   await Promise.all([outbox.flush(flushMs), ...[...queues.values()].map((queue) => queue.stop(flushMs))]);
+  services.dispatcher.stop();
   outbox.stop();
   await stopAll("exporter");
   // What was delivered is recorded, so that it is not repeated.

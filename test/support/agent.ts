@@ -10,6 +10,7 @@ import type { Wanted } from "../../src/config/model.ts";
 import { problemText } from "../../src/pipeline/problems.ts";
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
 import { defineExporter, defineProcessor, defineReceiver, type AnyDefinition, type Context, type ReceiverContext } from "../../src/sdk/component.ts";
+import { notificationOptions } from "../../src/sdk/notification_options.ts";
 import { observation, type Json, type Observation, type ObservationFields } from "../../src/sdk/observation.ts";
 import { expectEverySchema } from "../../src/sdk/expect_every.ts";
 import { sendingQueueSchema } from "../../src/sdk/sending_queue.ts";
@@ -217,13 +218,18 @@ function definitionsOf({ contexts, sent, notifications, exported, lifecycle, des
     type: "recorder", summary: "Takes alerts.", stability: "stable",
     schema: {
       type: "object", additionalProperties: false,
-      properties: { fail_start, mark, deduplicates: { type: "boolean", default: true, description: "See `Exporter.deduplicates`." } },
+      properties: {
+        fail_start, mark, ...notificationOptions,
+        deduplicates: { type: "boolean", default: true, description: "See `Exporter.deduplicates`." },
+        burst: { type: "integer", default: 1_000, description: "See `Exporter.limits`." },
+      },
     },
     create(config, context) {
       contexts.set(context.id, context);
       return {
         ...lives(context.id, config.fail_start),
         deduplicates: config.deduplicates,
+        limits: { messagesPerMinute: 10_000, burst: config.burst },
         async notify(notification, signal) {
           await destinations.notify(context.id, notification, signal);
           notifications.push({ exporter: context.id, notification });

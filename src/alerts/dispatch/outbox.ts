@@ -1,10 +1,12 @@
-import type { Alert } from "../../sdk/alert.ts";
+import type { Alert, Notification } from "../../sdk/alert.ts";
 import { backoffMs } from "../../sdk/backoff.ts";
 import { deadline, type Clock } from "../../sdk/clock.ts";
 import { messageOf, PermanentError, RetryLaterError } from "../../sdk/errors.ts";
 import { withSignal } from "../../sdk/signal.ts";
-import type { Cell, Persistent, Store, Table, TableChange } from "../../sdk/store.ts";
-import { createLane, nextEntry, type Destination, type Entry, type Lane } from "./lane.ts";
+import type { Cell, Persistent, Store, TableChange } from "../../sdk/store.ts";
+import { addEntry, createLane, entriesOf, limit, nextEntry, removeEntry, roomOf, sizeOf, takeToken, waitingOf, type Destination, type Entry, type Lane, type Limits, type Message } from "./lane.ts";
+import { superseding } from "./messages.ts";
+import { loadOutbox, OUTBOX, outboxCells } from "./outbox_rows.ts";
 import { Receipts } from "./receipts.ts";
 
 const ATTEMPT_TIMEOUT_MS = 15_000;
@@ -16,29 +18,29 @@ const GIVE_UP_AFTER_MS = 24 * 3_600_000;
 /** Notifications kept for each exporter; beyond, the oldest goes to the dead letters. */
 const PENDING_MAX = 100_000;
 
-const OUTBOX: Table = {
-  name: "outbox",
-  columns: [["number", "integer"], ["exporter", "text"], ["created_at", "integer"], ["alert", "json"]],
-  keyColumns: 1,
-};
-
 export interface OutboxOptions {
   readonly clock: Clock;
   /** Something must be committed, soon. */
   readonly changed: () => void;
   /** Resolves once what has changed so far is durable; rejects when the agent stops. */
   readonly committed: () => Promise<void>;
-  readonly onSent: (exporter: string) => void;
+  /** Called just before an attempt: what is known of these alerts only now. Whatever fails in it is left out. */
+  readonly enrich: (alerts: readonly Alert[]) => Promise<readonly Alert[]>;
+  /** The incident is open: what the destination answers is kept for the next message. */
+  readonly isOpen: (exporter: string, key: string) => boolean;
+  readonly onSent: (exporter: string, message: Message, attempt: number) => void;
   /** An attempt failed; `again` says whether there will be another. */
-  readonly onFailed: (exporter: string, error: unknown, again: boolean) => void;
+  readonly onFailed: (exporter: string, message: Message, attempt: number, error: unknown, again: boolean) => void;
   readonly onHealed: (exporter: string) => void;
-  readonly deadLetter: (exporter: string, alert: Alert, reason: string) => void;
+  readonly deadLetter: (exporter: string, message: Message, reason: string) => void;
   /** Something waits for an exporter that is not connected. */
   readonly onUnattended: (exporter: string) => void;
+  /** Nothing that fires waits for this exporter any more. */
+  readonly onRoom: (exporter: string) => void;
 }
 
 /**
- * Alerts on their way out. An entry is committed with the change it tells of, leaves the agent only after that commit,
+ * Notifications on their way out. An entry is committed with the change it tells of, leaves the agent only after that commit,
  * and is forgotten only after the destination took it: so nothing is forgotten, and what a crash may repeat is the one
  * delivery that was under way. For each key the order is kept, and a trigger that nobody has seen is dropped with its resolve.
  */
@@ -47,7 +49,7 @@ export class Outbox implements Persistent {
   readonly tables = [OUTBOX, ...this.#receipts.tables];
   readonly #options: OutboxOptions;
   readonly #lanes = new Map<string, Lane>();
-  #puts: Cell[] = [];
+  #puts = new Map<number, Cell[]>();
   #deletes: Cell[] = [];
   #draining: Entry[] = [];
   #fresh: Entry[] = [];
@@ -59,33 +61,86 @@ export class Outbox implements Persistent {
     this.#options = options;
   }
 
-  /** Tells `exporters` of an alert that fires or is over; they hear of it after the next commit. */
-  enqueue(alert: Alert, exporters: readonly string[]): void {
-    for (const exporter of exporters) {
-      const lane = this.#lane(exporter);
-      if (alert.status === "resolved" && this.#supersede(lane, alert)) continue;
-      const createdAt = this.#options.clock.now();
-      const entry: Entry = { number: ++this.#number, createdAt, alert, attempted: false, durable: false, failures: 0, notBefore: 0 };
-      lane.entries.set(entry.number, entry);
-      lane.last.set(alert.dedup_key, entry);
-      this.#puts.push(entry.number, exporter, createdAt, JSON.stringify(alert));
-      this.#fresh.push(entry);
-      if (lane.entries.size > PENDING_MAX) this.#giveUp(lane, lane.entries.values().next().value!, `more than ${PENDING_MAX} notifications waited`);
-      if (lane.destination === undefined) this.#options.onUnattended(exporter);
-    }
+  /**
+   * Queues a message; it leaves after the next commit. `opens`: it is the first of its incident. A message that was not under
+   * way and says less than this one of the same key is dropped; `kept` ones never are.
+   */
+  enqueue(exporter: string, message: Message, { opens = false, kept = false }: { readonly opens?: boolean; readonly kept?: boolean } = {}): void {
+    const lane = this.#lane(exporter);
+    const before = lane.byKey.get(message.key)?.at(-1);
+    const overtakes = before !== undefined && !before.busy && !before.kept && before.message.status === "firing";
+    if (overtakes) this.#forget(lane, before);
+    // Nobody can have seen that it fired: the end need not be told either.
+    if (overtakes && message.status === "resolved" && before.opens && !before.attempted) return;
+    const merges = overtakes && message.status === "firing";
+    const entry: Entry = {
+      number: ++this.#number, createdAt: merges ? before.createdAt : this.#options.clock.now(),
+      message: merges ? superseding(before.message, message) : message,
+      opens: opens || (merges && before.opens), kept, attempted: merges && before.attempted, durable: false, busy: false, failures: 0, notBefore: 0,
+    };
+    addEntry(lane, entry);
+    this.#puts.set(entry.number, outboxCells(exporter, entry));
+    this.#fresh.push(entry);
+    if (sizeOf(lane) > PENDING_MAX) this.#giveUp(lane, entriesOf(lane)[Symbol.iterator]().next().value!, `more than ${PENDING_MAX} notifications waited`);
+    if (lane.destination === undefined) this.#options.onUnattended(exporter);
     this.#options.changed();
   }
 
-  /** Delivers to this exporter from now on, or (undefined) no more: then its entries wait. */
-  connect(exporter: string, destination: Destination | undefined): void {
+  /** The incident is over and nobody is told: what still waits of it need not leave. */
+  drop(exporter: string, key: string): void {
+    const lane = this.#lane(exporter);
+    const waiting = (lane.byKey.get(key) ?? []).filter(({ busy, message }) => !busy && message.status === "firing");
+    for (const entry of waiting) this.#forget(lane, entry);
+    this.#receipts.remember(exporter, key, undefined);
+    this.#options.changed();
+  }
+
+  /** Delivers to this exporter from now on, at most so much, or (undefined) no more: then its entries wait. */
+  connect(exporter: string, destination: Destination | undefined, limits?: Limits): void {
     const lane = this.#lane(exporter);
     lane.destination = destination;
+    if (destination !== undefined) limit(lane, limits, this.#options.clock.now());
     this.#pump(lane);
+  }
+
+  isConnected(exporter: string): boolean {
+    return this.#lanes.get(exporter)?.destination !== undefined;
   }
 
   /** Entries that wait for an exporter. */
   pending(exporter: string): number {
-    return this.#lanes.get(exporter)?.entries.size ?? 0;
+    const lane = this.#lanes.get(exporter);
+    return lane === undefined ? 0 : sizeOf(lane);
+  }
+
+  /** Entries that wait and say that something fires. */
+  waiting(exporter: string): number {
+    return waitingOf(this.#lane(exporter));
+  }
+
+  /** Entries that wait and are not under way. */
+  queued(exporter: string): number {
+    const lane = this.#lane(exporter);
+    return sizeOf(lane) - lane.running;
+  }
+
+  /** Something of this incident waits or is under way. */
+  has(exporter: string, key: string): boolean {
+    return this.#lanes.get(exporter)?.byKey.has(key) ?? false;
+  }
+
+  /** How many further messages would leave without waiting. */
+  room(exporter: string): number {
+    return roomOf(this.#lane(exporter), this.#options.clock.now());
+  }
+
+  /** The last attempts failed: one at a time finds out whether the destination is back. */
+  isFailing(exporter: string): boolean {
+    return (this.#lanes.get(exporter)?.failures ?? 0) > 0;
+  }
+
+  hasReceipt(exporter: string, key: string): boolean {
+    return this.#receipts.get(exporter, key) !== undefined;
   }
 
   get exporters(): readonly string[] {
@@ -95,7 +150,7 @@ export class Outbox implements Persistent {
   /** Gives up whatever waits for an exporter that will not come back. */
   abandon(exporter: string, reason: string): void {
     const lane = this.#lane(exporter);
-    for (const entry of lane.entries.values()) this.#giveUp(lane, entry, reason);
+    for (const entry of entriesOf(lane)) this.#giveUp(lane, entry, reason);
   }
 
   /** Nothing is under way and nothing could be sent now. */
@@ -109,44 +164,45 @@ export class Outbox implements Persistent {
     if (this.idle) return;
     const { clock } = this.#options;
     await new Promise<void>((resolve) => {
-      const limit = clock.at(clock.now() + ms, resolve);
+      const late = clock.at(clock.now() + ms, resolve);
       this.#flushed.push(() => {
-        limit.cancel();
+        late.cancel();
         resolve();
       });
     });
   }
 
+  /**
+   * One attempt now, past the queue and the limits, and without a trace of its own. Rejects with what the destination said, or
+   * when there is none.
+   */
+  async attempt(exporter: string, message: Message, signal?: AbortSignal): Promise<void> {
+    const lane = this.#lane(exporter);
+    const { destination } = lane;
+    if (destination === undefined) throw new Error(`exporter ${exporter} does not run`);
+    const limited = deadline(this.#options.clock, ATTEMPT_TIMEOUT_MS, signal === undefined ? lane.abort.signal : AbortSignal.any([signal, lane.abort.signal]));
+    try {
+      const id = `${message.key.slice(0, 32)}-${this.#options.clock.now()}-0`;
+      await withSignal(destination.notify({ ...message, id, receipt: undefined }, limited.signal), limited.signal);
+    } finally {
+      limited.clear();
+    }
+  }
+
   async restore(store: Store): Promise<void> {
     await this.#receipts.restore(store);
-    const entries: [string, Entry][] = [];
-    await store.load(OUTBOX, (cells) => {
-      for (let i = 0; i < cells.length; i += 4) {
-        const [number, exporter, createdAt, alert] = cells.slice(i, i + 4) as [number, string, number, string];
-        entries.push([exporter, { number, createdAt, alert: JSON.parse(alert) as Alert, attempted: true, durable: true, failures: 0, notBefore: 0 }]);
-      }
-    });
-    entries.sort(([, a], [, b]) => a.number - b.number);
-    for (const [exporter, entry] of entries) {
-      const lane = this.#lane(exporter);
-      lane.entries.set(entry.number, entry);
-      lane.last.set(entry.alert.dedup_key, entry);
-    }
+    const entries = await loadOutbox(store);
+    for (const [exporter, entry] of entries) addEntry(this.#lane(exporter), entry);
     this.#number = entries.at(-1)?.[1].number ?? 0;
   }
 
   drain(changes: TableChange[]): void {
-    if (this.#puts.length + this.#deletes.length > 0) {
-      // Deletes come first in a commit: an entry dropped before it was ever stored must not be written after them.
-      const dropped = new Set(this.#deletes);
-      const puts: Cell[] = [];
-      for (let i = 0; i < this.#puts.length; i += 4) if (!dropped.has(this.#puts[i]!)) puts.push(...this.#puts.slice(i, i + 4));
-      changes.push({ table: OUTBOX, puts, deletes: this.#deletes });
-    }
+    // What was dropped before it was ever stored is in neither.
+    if (this.#puts.size + this.#deletes.length > 0) changes.push({ table: OUTBOX, puts: [...this.#puts.values()].flat(), deletes: this.#deletes });
     this.#receipts.drain(changes);
     this.#draining = this.#fresh;
     this.#fresh = [];
-    this.#puts = [];
+    this.#puts = new Map();
     this.#deletes = [];
   }
 
@@ -165,14 +221,6 @@ export class Outbox implements Persistent {
       lane.abort.abort(new Error("the agent is stopping"));
     }
     for (const resolve of this.#flushed.splice(0)) resolve();
-  }
-
-  /** True when the alert need not be told at all: nobody can have seen that it fired. Otherwise drops triggers it overtakes. */
-  #supersede(lane: Lane, alert: Alert): boolean {
-    const entry = lane.last.get(alert.dedup_key);
-    if (entry === undefined || entry.alert.status !== "firing" || lane.busyKeys.has(alert.dedup_key)) return false;
-    this.#forget(lane, entry);
-    return !entry.attempted;
   }
 
   #lane(exporter: string): Lane {
@@ -200,60 +248,71 @@ export class Outbox implements Persistent {
   async #deliver(lane: Lane, entry: Entry): Promise<void> {
     const { clock } = this.#options;
     const { exporter } = lane;
-    const key = entry.alert.dedup_key;
     const destination = lane.destination!;
+    const isFiring = entry.message.status === "firing";
     lane.running++;
-    lane.busyKeys.add(key);
+    if (isFiring) lane.runningFiring++;
+    lane.lastWasFiring = isFiring;
+    takeToken(lane, clock.now());
+    entry.busy = true;
     entry.attempted = true;
-    const limit = deadline(clock, ATTEMPT_TIMEOUT_MS, lane.abort.signal);
+    if (waitingOf(lane) === 0) this.#options.onRoom(exporter);
+    const limited = deadline(clock, ATTEMPT_TIMEOUT_MS, lane.abort.signal);
     try {
-      const status = entry.alert.status === "firing" ? "firing" : "resolved";
-      // The number may come again after a restart, with another time.
-      const id = `${key.slice(0, 32)}-${entry.createdAt}-${entry.number}`;
-      const receipt = await withSignal(
-        destination.notify({ id, key, status, cause: status === "firing" ? "fired" : "resolved", alerts: [entry.alert], group: {}, receipt: this.#receipts.get(exporter, key) }, limit.signal),
-        limit.signal,
-      );
-      this.#receipts.remember(exporter, entry.alert, receipt);
+      const receipt = await withSignal(this.#notify(exporter, entry, destination, limited.signal), limited.signal);
+      const { key, status } = entry.message;
+      const kept = status === "firing" && ((lane.byKey.get(key)?.length ?? 0) > 1 || this.#options.isOpen(exporter, key));
+      if (!entry.kept) this.#receipts.remember(exporter, key, kept ? receipt : undefined);
       this.#forget(lane, entry);
-      this.#options.onSent(exporter);
+      this.#options.onSent(exporter, entry.message, entry.failures + 1);
       if (lane.failures > 0) this.#options.onHealed(exporter);
       lane.failures = 0;
       if (!destination.deduplicates) await this.#options.committed().catch(() => {});
     } catch (error) {
       if (!this.#stopped) this.#failed(lane, entry, error);
     } finally {
-      limit.clear();
+      limited.clear();
       lane.running--;
-      lane.busyKeys.delete(key);
+      if (isFiring) lane.runningFiring--;
+      entry.busy = false;
       this.#pump(lane);
       if (this.#flushed.length > 0 && this.idle) for (const resolve of this.#flushed.splice(0)) resolve();
     }
+  }
+
+  async #notify(exporter: string, { number, createdAt, message }: Entry, destination: Destination, signal: AbortSignal): Promise<Notification["receipt"]> {
+    const alerts = await this.#options.enrich(message.alerts);
+    // The number may come again after a restart, with another time.
+    const id = `${message.key.slice(0, 32)}-${createdAt}-${number}`;
+    return destination.notify({ ...message, id, alerts, receipt: this.#receipts.get(exporter, message.key) }, signal);
   }
 
   #failed(lane: Lane, entry: Entry, error: unknown): void {
     const { clock } = this.#options;
     const now = clock.now();
     const again = !(error instanceof PermanentError) && now - entry.createdAt <= GIVE_UP_AFTER_MS;
-    this.#options.onFailed(lane.exporter, error, again);
+    this.#options.onFailed(lane.exporter, entry.message, entry.failures + 1, error, again);
     if (!again) return this.#giveUp(lane, entry, messageOf(error));
     lane.failures++;
     entry.failures++;
     entry.notBefore = now + backoffMs(BACKOFF, entry.failures, clock);
     const asked = error instanceof RetryLaterError ? Math.min(error.retryAfterMs, RETRY_AFTER_MAX_MS) : 0;
     lane.notBefore = now + Math.max(backoffMs(BACKOFF, lane.failures, clock), asked);
+    // It is over meanwhile: that is what must be told, not that it began.
+    const next = lane.byKey.get(entry.message.key)?.[1];
+    if (!entry.kept && entry.message.status === "firing" && next?.message.status === "resolved") this.#forget(lane, entry);
   }
 
   #giveUp(lane: Lane, entry: Entry, reason: string): void {
     this.#forget(lane, entry);
-    if (entry.alert.status === "resolved") this.#receipts.remember(lane.exporter, entry.alert, undefined);
-    this.#options.deadLetter(lane.exporter, entry.alert, reason);
+    if (entry.message.status === "resolved") this.#receipts.remember(lane.exporter, entry.message.key, undefined);
+    this.#options.deadLetter(lane.exporter, entry.message, reason);
   }
 
   #forget(lane: Lane, entry: Entry): void {
-    if (!lane.entries.delete(entry.number)) return;
-    if (lane.last.get(entry.alert.dedup_key) === entry) lane.last.delete(entry.alert.dedup_key);
-    this.#deletes.push(entry.number);
+    if (!removeEntry(lane, entry)) return;
+    if (!this.#puts.delete(entry.number)) this.#deletes.push(entry.number);
     this.#options.changed();
+    if (waitingOf(lane) === 0) this.#options.onRoom(lane.exporter);
   }
 }

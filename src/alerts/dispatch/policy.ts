@@ -46,3 +46,6 @@ export function policyOf(config: Readonly<Record<string, Json>>, component: Pick
     fingerprint: JSON.stringify(names.map((name) => config[name] ?? null)),
   };
 }
+
+/** Of an exporter that is not connected, and was not since the start. */
+export const DEFAULT_POLICY: Policy = { ...policyOf({}, { deduplicates: true }), fingerprint: "" };

@@ -1,4 +1,4 @@
-import type { Alert, Receipt } from "../../sdk/alert.ts";
+import type { Receipt } from "../../sdk/alert.ts";
 import type { Json } from "../../sdk/observation.ts";
 import type { Cell, Persistent, Store, Table, TableChange } from "../../sdk/store.ts";
 
@@ -13,19 +13,18 @@ export class Receipts implements Persistent {
   readonly tables = [RECEIPTS];
   readonly #receipts = new Map<string, Json>();
   /** By key: what the next commit writes; undefined is a deletion. */
-  #changes = new Map<string, { readonly key: readonly [exporter: string, dedupKey: string]; readonly receipt: Json | undefined }>();
+  #changes = new Map<string, { readonly key: readonly [exporter: string, key: string]; readonly receipt: Json | undefined }>();
 
-  get(exporter: string, dedupKey: string): Json | undefined {
-    return this.#receipts.get(receiptKey(exporter, dedupKey));
+  get(exporter: string, key: string): Json | undefined {
+    return this.#receipts.get(receiptKey(exporter, key));
   }
 
-  /** What came of a delivery. With the end of the incident its receipt is forgotten. */
-  remember(exporter: string, alert: Alert, receipt: Receipt): void {
-    const key = receiptKey(exporter, alert.dedup_key);
-    const kept = alert.status === "firing" ? receipt : undefined;
-    if (kept === undefined && !this.#receipts.delete(key)) return;
-    if (kept !== undefined) this.#receipts.set(key, kept);
-    this.#changes.set(key, { key: [exporter, alert.dedup_key], receipt: kept });
+  /** What came of a delivery; undefined forgets what was known of the incident. */
+  remember(exporter: string, key: string, receipt: Receipt): void {
+    const at = receiptKey(exporter, key);
+    if (receipt === undefined && !this.#receipts.delete(at)) return;
+    if (receipt !== undefined) this.#receipts.set(at, receipt);
+    this.#changes.set(at, { key: [exporter, key], receipt });
   }
 
   async restore(store: Store): Promise<void> {
@@ -49,6 +48,6 @@ export class Receipts implements Persistent {
   }
 }
 
-function receiptKey(exporter: string, dedupKey: string): string {
-  return `${exporter}\n${dedupKey}`;
+function receiptKey(exporter: string, key: string): string {
+  return `${exporter}\n${key}`;
 }

@@ -77,6 +77,8 @@ export class Silences implements Persistent {
   readonly #added = new Map<string, Kept>();
   readonly #dirty = new Set<string>();
   #deletes: Cell[] = [];
+  /** Rises with every change. */
+  version = 0;
 
   constructor(options: SilencesOptions) {
     this.#options = options;
@@ -89,7 +91,7 @@ export class Silences implements Persistent {
       const startsAt = silence.startsAt ?? 0;
       return { ...silence, id: silence.id ?? idOf(silence, startsAt), startsAt, texts: silence.matchers, matchers: silence.matchers.map(parseMatcher), createdAt: 0, origin: "config" };
     });
-    this.#options.changed();
+    this.#changed();
   }
 
   /** Adds one; its id. Throws `SilenceError` with what is wrong. Durable with the next commit. */
@@ -103,7 +105,7 @@ export class Silences implements Persistent {
     while (this.#added.has(id)) id = idOf(request, now, id);
     this.#added.set(id, { ...request, id, startsAt, texts: request.matchers, matchers, createdAt: now, origin: "api" });
     this.#dirty.add(id);
-    this.#options.changed();
+    this.#changed();
     return id;
   }
 
@@ -116,7 +118,7 @@ export class Silences implements Persistent {
     if (silence.endsAt <= now) throw new SilenceError("conflict", `silence ${id} is over already`);
     this.#added.set(id, { ...silence, startsAt: Math.min(silence.startsAt, now), endsAt: now });
     this.#dirty.add(id);
-    this.#options.changed();
+    this.#changed();
   }
 
   /** Active ones first, then those to come, then those that are over. */
@@ -170,6 +172,11 @@ export class Silences implements Persistent {
     changes.push({ table: SILENCES, puts, deletes: this.#deletes });
     this.#dirty.clear();
     this.#deletes = [];
+  }
+
+  #changed(): void {
+    this.version++;
+    this.#options.changed();
   }
 
   #all(): Kept[] {

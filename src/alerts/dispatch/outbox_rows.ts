@@ -1,0 +1,33 @@
+import type { Alert } from "../../sdk/alert.ts";
+import type { Cell, Store, Table } from "../../sdk/store.ts";
+import type { Entry, Message } from "./lane.ts";
+
+/** `alert`: rows of an earlier version, of one alert each; null since. */
+export const OUTBOX: Table = {
+  name: "outbox",
+  columns: [["number", "integer"], ["exporter", "text"], ["created_at", "integer"], ["alert", "json"], ["notification", "json"], ["kept", "integer"]],
+  keyColumns: 1,
+};
+
+export function outboxCells(exporter: string, { number, createdAt, message, kept }: Entry): Cell[] {
+  return [number, exporter, Math.round(createdAt), null, JSON.stringify(message), kept ? 1 : 0];
+}
+
+/** What waited, by exporter, in order. Whether an attempt reached its destination, nobody knows. */
+export async function loadOutbox(store: Store): Promise<[exporter: string, entry: Entry][]> {
+  const entries: [string, Entry][] = [];
+  const width = OUTBOX.columns.length;
+  await store.load(OUTBOX, (cells) => {
+    for (let i = 0; i < cells.length; i += width) {
+      const [number, exporter, createdAt, alert, notification, kept] = cells.slice(i, i + width) as [number, string, number, string | null, string | null, number | null];
+      const message = notification === null ? messageOfAlert(JSON.parse(alert!) as Alert) : (JSON.parse(notification) as Message);
+      entries.push([exporter, { number, createdAt, message, opens: false, kept: kept === 1, attempted: true, durable: true, busy: false, failures: 0, notBefore: 0 }]);
+    }
+  });
+  return entries.sort(([, a], [, b]) => a.number - b.number);
+}
+
+function messageOfAlert(alert: Alert): Message {
+  const firing = alert.status === "firing";
+  return { key: alert.dedup_key, status: firing ? "firing" : "resolved", cause: firing ? "fired" : "resolved", alerts: [alert], group: {} };
+}
