@@ -100,6 +100,8 @@ export class TypeTracker implements Tracker {
     if ((this.#table.flags[row]! & DELETED) === 0) {
       this.#table.lastSeen[row] = Math.max(this.#table.lastSeen[row]!, now);
       this.#table.touch(row);
+      // Whoever waits for news of it has some. Nothing else of it has changed.
+      judgeRow(this.#type, this.self, undefined, false);
     }
     return "late";
   }

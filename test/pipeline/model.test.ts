@@ -8,6 +8,8 @@ const MINUTE = 60_000;
 const STUCK_MS = 10 * MINUTE;
 const FOR_MS = 5 * MINUTE;
 const ILLEGAL_MS = 60 * MINUTE;
+const WITHIN_MS = 12 * MINUTE;
+const ABSENT_MS = 25 * MINUTE;
 
 const YAML = orders({
   track: `previous: body.was
@@ -16,7 +18,11 @@ states:
   pending: { stuck_after: 10m, next: [paid, failed] }
   paid: { next: [shipped] }
   failed: { terminal: true, alert: true }`,
-  rules: "[{ alert: Large, expr: self.amount > 100, for: 5m }]",
+  rules: `[
+    { alert: Large, expr: self.amount > 100, clear: self.amount < 50, for: 5m },
+    { alert: Unpaid, sequence: { after: self.state == 'pending', followed_by: self.state == 'paid', unless: self.state == 'failed', within: 12m } },
+    { alert: Silent, absent_for: 25m },
+  ]`.replaceAll("\n", " "),
 });
 
 /** What an observation says; `ago` in minutes before it is sent. */
@@ -49,28 +55,38 @@ interface Resource {
   amount: number | undefined;
   /** Since when it is large. */
   largeSince: number | undefined;
+  lastSeen: number;
+  /** When it became pending without having been paid since, in which incarnation, and whether it was pending when last heard of. */
+  unpaid: { since: number | undefined; incarnation: number; pending: boolean };
   firing: Set<string>;
 }
+
+const NEVER = { since: undefined, incarnation: 0, pending: false };
 
 /** Resources and alerts, as simply as can be: no timers, no rows, no store; everything is looked at every minute. */
 class Model {
   readonly resources = new Map<string, Resource>();
   readonly transitions = new Map<string, number>();
   readonly changes: string[] = [];
+  /** The agent runs since then. */
+  upSince = 0;
 
   apply(said: Said, now: number): void {
     const time = now - said.ago * MINUTE;
     let r = this.resources.get(said.id);
     const isNew = r === undefined;
     if (r === undefined) {
-      r = { deleted: true, state: "", since: time, movedAt: time, eventTime: time, incarnation: 0, illegal: false, amount: undefined, largeSince: undefined, firing: new Set() };
+      r = { deleted: true, state: "", since: time, movedAt: time, eventTime: time, incarnation: 0, illegal: false, amount: undefined, largeSince: undefined, lastSeen: now, unpaid: NEVER, firing: new Set() };
       this.resources.set(said.id, r);
     }
-    if (!isNew && time < r.eventTime) return;
+    // Late: it says only that the resource is there.
+    const late = !isNew && time < r.eventTime;
+    if (!late || !r.deleted) r.lastSeen = now;
+    if (late) return this.look(now);
     r.eventTime = time;
     if (said.gone) {
       for (const alert of r.firing) this.changes.push(`RESOLVED ${alert} ${said.id} deleted`);
-      Object.assign(r, { deleted: true, largeSince: undefined, firing: new Set() });
+      Object.assign(r, { deleted: true, largeSince: undefined, unpaid: NEVER, firing: new Set() });
       return;
     }
     if (r.deleted) {
@@ -82,8 +98,12 @@ class Model {
       r.amount = said.amount ?? r.amount;
       this.#move(r, said, time);
     }
-    if ((r.amount ?? 0) <= 100) r.largeSince = undefined;
-    else r.largeSince ??= time;
+    if ((r.amount ?? 0) > 100) r.largeSince ??= time;
+    else if (!r.firing.has("Large") || r.amount! < 50) r.largeSince = undefined;
+    const before = r.unpaid.incarnation === r.incarnation ? r.unpaid : NEVER;
+    const pending = r.state === "pending";
+    const since = pending && !before.pending ? (before.since ?? time) : before.since;
+    r.unpaid = { since: r.state === "paid" || r.state === "failed" ? undefined : since, incarnation: r.incarnation, pending };
     this.look(now);
   }
 
@@ -114,6 +134,8 @@ class Model {
         OrderFailed: r.state === "failed",
         OrderIllegalMove: r.illegal && now < r.movedAt + ILLEGAL_MS,
         Large: r.largeSince !== undefined && (r.firing.has("Large") || now >= r.largeSince + FOR_MS),
+        Unpaid: r.unpaid.since !== undefined && now >= r.unpaid.since + WITHIN_MS,
+        Silent: r.state !== "failed" && now >= (r.firing.has("Silent") ? r.lastSeen : Math.max(r.lastSeen, this.upSince)) + ABSENT_MS,
       };
       for (const [alert, is] of Object.entries(holds)) {
         const firing = r.firing.has(alert);
@@ -131,7 +153,7 @@ const said: fc.Arbitrary<Said> = fc.record({
   status: fc.constantFrom("pending", "pending", "paid", "shipped", "failed", "odd"),
   was: fc.option(fc.constantFrom("pending", "paid", "failed", "odd"), { nil: undefined, freq: 4 }),
   ago: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 20 })),
-  amount: fc.option(fc.constantFrom(1, 200), { nil: undefined }),
+  amount: fc.option(fc.constantFrom(1, 75, 200), { nil: undefined }),
   gone: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, fc.constant(true)),
   snapshot: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
 });
@@ -174,6 +196,7 @@ async function run(h: Harness, model: Model, one: Step): Promise<void> {
       emit(h, one.said).catch(() => {});
       await h.advance(0);
       await h.restart();
+      model.upSince = h.clock.now();
       h.changes.splice(before);
       return;
     }
@@ -181,7 +204,8 @@ async function run(h: Harness, model: Model, one: Step): Promise<void> {
       for (let minute = 1; minute <= one.minutes; minute++) model.look(h.clock.now() + minute * MINUTE);
       return h.advance(one.minutes * MINUTE);
     case "restart":
-      model.look(h.clock.now() + one.minutes * MINUTE);
+      model.upSince = h.clock.now() + one.minutes * MINUTE;
+      model.look(model.upSince);
       return h.restart(one.minutes * MINUTE);
     default:
       one satisfies never;
