@@ -8,9 +8,11 @@ import { alertEndpoints } from "./alerts.ts";
 import { json } from "./answers.ts";
 import { configEndpoints } from "./config.ts";
 import { deadLetterEndpoint, healthEndpoints, reloadEndpoint, type ReloadOutcome } from "./control.ts";
+import { deliveryEndpoints } from "./deliveries.ts";
 import { guard, isLoopback } from "./guard.ts";
 import { resourceEndpoints } from "./resources.ts";
 import { router, type Endpoint } from "./router.ts";
+import { silenceEndpoints } from "./silences.ts";
 
 export interface ApiParts {
   readonly agent: Agent;
@@ -36,7 +38,9 @@ export interface Api {
 export function createApi({ agent, listeners, clock, reload }: ApiParts): Api {
   const serve = router([
     ...resourceEndpoints(agent, clock),
-    ...alertEndpoints(agent),
+    ...alertEndpoints(agent, clock),
+    ...silenceEndpoints(agent),
+    ...deliveryEndpoints(agent),
     ...configEndpoints(agent),
     deadLetterEndpoint(agent),
     ...healthEndpoints(agent, false),
@@ -119,8 +123,16 @@ function indexEndpoint(): Endpoint {
       "GET /api/v1/resources/{type}/{id}",
       "GET /api/v1/resources/{type}/{id}/status",
       "GET /api/v1/alerts?status=&type=&alert=&limit=&cursor=",
-      "GET /api/v1/config",
+      "GET /api/v1/alerts/{dedup_key}",
+      "POST /api/v1/alerts/{dedup_key}/acknowledge",
+      "GET /api/v1/silences?limit=&cursor=",
+      "POST /api/v1/silences",
+      "POST /api/v1/silences/{id}/expire",
+      "GET /api/v1/deliveries?exporter=&key=&limit=&cursor=",
+      "POST /api/v1/exporters/{id}/test",
       "GET /api/v1/dead_letters?limit=&cursor=",
+      "POST /api/v1/dead_letters/{number}/redeliver",
+      "GET /api/v1/config",
       "GET /-/healthy",
       "GET /-/ready",
       "POST /-/reload",

@@ -69,7 +69,7 @@ export function resourceEndpoints(agent: Agent, clock: Clock): Endpoint[] {
       answer({ query }, type, id) {
         noQuery(query);
         const { state, since, sources } = find(type!, id!);
-        const firing = alerts.list().filter(({ status, resource }) => status === "firing" && resource.type === type && resource.id === id);
+        const firing = alerts.firingOn(type!, id!);
         return json({
           type, id, state: stateOf(state), since: formatTime(since), seconds_in_state: Math.max(0, clock.now() - since) / 1_000,
           stale: alerts.isStale(sources), alerts: [...new Set(firing.map(({ alert }) => alert))].sort(),

@@ -20,13 +20,25 @@ Commands
   components     List the components of this build.
   schema         Print the JSON Schema of the configuration, for editors.
 
+Commands that ask a running agent
+  alerts         List the open alerts.
+  explain        Tell the story of one: explain OrderStuckInPending, order/4711 or its key.
+  acknowledge    Say that somebody is at it: it is not repeated any more.
+  silence        silence add <matcher>… --for 2h --comment <why>; silence list; silence expire <id>
+  deliveries     List what was sent, and what came of it.
+  redeliver      Send a dead letter again: its number, or --all.
+  notify-test    Send one marked message now: notify-test slack/ops.
+
 Options
   -c, --config <path>    A file, or a directory whose *.yaml files add up. Repeatable; later ones win.
       --set <a.b=value>  Set one value, after all files. Repeatable.
       --dry-run          run: print alerts instead of sending them; remember nothing.
       --unredacted       print-config: with secrets.
       --filter <text>    test: only tests whose name contains it.
+      --junit <file>     test: write a report as JUnit XML, too.
       --component <type> schema: of one component: slack, exporter/webhook.
+      --api <url>        Where the agent's API is. Default: $SOJOURN_API, else http://127.0.0.1:9465.
+      --for, --comment, --by   silence add, acknowledge: how long, why, who (default: $USER).
       --version, --help
 
 Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 invalid configuration.
@@ -42,7 +54,13 @@ const OPTIONS = {
   "dry-run": { type: "boolean" },
   unredacted: { type: "boolean" },
   filter: { type: "string" },
+  junit: { type: "string" },
   component: { type: "string" },
+  api: { type: "string" },
+  for: { type: "string" },
+  comment: { type: "string" },
+  by: { type: "string" },
+  all: { type: "boolean" },
   version: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
@@ -52,9 +70,16 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   run: ["config", "set", "dry-run"],
   validate: ["config", "set"],
   "print-config": ["config", "set", "unredacted"],
-  test: ["config", "set", "filter"],
+  test: ["config", "set", "filter", "junit"],
   components: [],
   schema: ["component"],
+  alerts: ["api"],
+  explain: ["api"],
+  acknowledge: ["api", "comment", "by"],
+  silence: ["api", "for", "comment", "by"],
+  deliveries: ["api"],
+  redeliver: ["api", "all"],
+  "notify-test": ["api"],
 };
 
 class UsageError extends Error {}
@@ -84,6 +109,7 @@ async function command(argv: readonly string[], definitions: readonly AnyDefinit
   for (const option of Object.keys(values)) {
     if (!allowed.includes(option)) throw new UsageError(`${name} takes no --${option}${allowed.length > 0 ? `; it takes --${allowed.join(", --")}` : ""}`);
   }
+  if (allowed.includes("api")) return remote(name, files, values, output);
   if (!allowed.includes("config") && files.length > 0) throw new UsageError(`${name} takes no file`);
   const sources = [...(values.config ?? []), ...files];
   if (allowed.includes("config") && sources.length === 0) throw new UsageError(`${name} needs --config <file or directory>`);
@@ -102,11 +128,23 @@ async function command(argv: readonly string[], definitions: readonly AnyDefinit
       return problems.length > 0 ? EXIT.config : EXIT.ok;
     }
     case "test":
-      return (await import("./test.ts")).testCommand({ ...options, filter: values.filter, output });
+      return (await import("./test.ts")).testCommand({ ...options, filter: values.filter, junit: values.junit, output });
     case "components":
       return say(output, componentsText(definitions));
     default:
       return schema(values.component, definitions, output);
+  }
+}
+
+async function remote(name: string, args: readonly string[], values: ReturnType<typeof parsed>["values"], output: Output): Promise<number> {
+  const { ArgumentError, remoteCommand } = await import("./remote/commands.ts");
+  const { API_DEFAULT } = await import("./remote/client.ts");
+  try {
+    const api = values.api ?? (process.env["SOJOURN_API"] || API_DEFAULT);
+    return await remoteCommand(name, { api, args, for: values.for, by: values.by, comment: values.comment, all: values.all === true, output });
+  } catch (error) {
+    if (error instanceof ArgumentError) throw new UsageError(`${name} ${error.message.startsWith(`${name} `) ? error.message.slice(name.length + 1) : error.message}`);
+    throw error;
   }
 }
 

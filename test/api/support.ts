@@ -62,6 +62,8 @@ export interface Served extends AsyncDisposable {
   readonly wanted: Wanted;
   ask(method: string, path: string, headers?: Record<string, string>, address?: string): Promise<Answer>;
   get(path: string): Promise<Answer>;
+  /** POSTs JSON. */
+  post(path: string, body: unknown): Promise<Answer>;
   /** Loads again and runs it. */
   reload(): Promise<ReloadOutcome>;
 }
@@ -96,8 +98,9 @@ export async function served({ clock, files, env = {}, definitions = components,
     wanted: loaded.wanted,
     ask: (method, path, headers = {}, address = API) => asked(listeners.port(address)!, address.replace(/:\d+$/, ""), method, path, headers),
     get: (path) => made.ask("GET", path),
+    post: (path, body) => asked(listeners.port(API)!, "127.0.0.1", "POST", path, { "content-type": "application/json" }, JSON.stringify(body)),
     async [Symbol.asyncDispose]() {
-      await agent.stop();
+      await finished(agent.stop(), clock);
       await api.close();
       await listeners.close();
       await rm(directory, { recursive: true, force: true });
@@ -106,8 +109,20 @@ export async function served({ clock, files, env = {}, definitions = components,
   return made;
 }
 
+/** Waits for what needs a commit, and so time to pass, where the clock is virtual. */
+export async function finished<T>(work: Promise<T>, clock: Clock): Promise<T> {
+  let done = false;
+  const ended = work.finally(() => (done = true));
+  ended.catch(() => {});
+  while (!done && "advance" in clock) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await (clock as VirtualClock).advance(0);
+  }
+  return ended;
+}
+
 /** One request on a connection of its own. */
-export function asked(port: number, host: string, method: string, path: string, headers: Record<string, string>): Promise<Answer> {
+export function asked(port: number, host: string, method: string, path: string, headers: Record<string, string>, body?: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = request({ host, port, method, path, headers: { connection: "close", ...headers }, agent: false }, (response) => {
       let text = "";
@@ -115,7 +130,7 @@ export function asked(port: number, host: string, method: string, path: string, 
         resolve({ status: response.statusCode!, headers: response.headers, text, get body() { return JSON.parse(text) as never; } });
       });
     });
-    sent.on("error", reject).end();
+    sent.on("error", reject).end(body);
   });
 }
 

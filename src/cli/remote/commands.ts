@@ -1,0 +1,160 @@
+import { realClock } from "../../sdk/clock.ts";
+import { parseDuration } from "../../sdk/duration.ts";
+import { printable } from "../../sdk/alert_text.ts";
+import { formatTime } from "../../sdk/time.ts";
+import { EXIT, type Output } from "../exit.ts";
+import { remoteAgent, RemoteError, type RemoteAgent } from "./client.ts";
+import { explained, findAlert, lineOf, type ExplainedAlert, type ListedAlert } from "./explain.ts";
+
+const LISTED_MAX = 100_000;
+
+/** What was typed behind the command. */
+export interface RemoteOptions {
+  readonly api: string;
+  readonly args: readonly string[];
+  readonly for?: string | undefined;
+  readonly by?: string | undefined;
+  readonly comment?: string | undefined;
+  readonly all?: boolean;
+  readonly output: Output;
+}
+
+/** Wrong usage: said with a hint at --help. */
+export class ArgumentError extends Error {}
+
+type Command = (agent: RemoteAgent, options: RemoteOptions) => Promise<string>;
+
+/** Commands that ask a running agent. Each gives what to print. */
+export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
+  alerts: async (agent, { args }) => {
+    none(args);
+    const open = ((await agent.list("/api/v1/alerts?limit=1000", LISTED_MAX)) as ListedAlert[]).filter(({ status }) => status !== "resolved");
+    return open.length === 0 ? "no open alert" : open.map((alert) => `${alert.dedup_key.slice(0, 12)}  ${lineOf(alert)}`).join("\n");
+  },
+  explain: async (agent, { args }) => {
+    const { dedup_key } = await findAlert(agent, one(args, "an alert: its name, its resource (order/4711) or its key"));
+    return explained((await agent.get(`/api/v1/alerts/${dedup_key}`)) as ExplainedAlert, realClock.now());
+  },
+  acknowledge: async (agent, { args, by, comment }) => {
+    const found = await findAlert(agent, one(args, "an alert: its name, its resource (order/4711) or its key"));
+    await agent.post(`/api/v1/alerts/${found.dedup_key}/acknowledge`, { by: author(by), comment: comment ?? "" });
+    return `acknowledged: ${lineOf(found)}`;
+  },
+  silence,
+  deliveries: async (agent, { args }) => {
+    none(args);
+    const found = (await agent.list("/api/v1/deliveries?limit=100", 100)) as Delivery[];
+    return found.length === 0 ? "nothing was sent yet" : found.toReversed().map(deliveryLine).join("\n");
+  },
+  redeliver: async (agent, { args, all }) => {
+    if (all !== true) {
+      const number = one(args, "the number of a dead letter (GET /api/v1/dead_letters), or --all");
+      const { result } = (await agent.post(`/api/v1/dead_letters/${encodeURIComponent(number)}/redeliver`, {})) as { result: string };
+      return printable(result);
+    }
+    none(args);
+    const letters = (await agent.list("/api/v1/dead_letters?limit=1000", LISTED_MAX)) as { number: number; component: string }[];
+    const lines: string[] = [];
+    for (const { number } of letters.toReversed()) {
+      try {
+        const { result } = (await agent.post(`/api/v1/dead_letters/${number}/redeliver`, {})) as { result: string };
+        lines.push(`${number}: ${printable(result)}`);
+      } catch (error) {
+        if (!(error instanceof RemoteError) || error.status === undefined) throw error;
+        lines.push(`${number}: ${printable(error.message)}`);
+      }
+    }
+    return lines.length === 0 ? "there are no dead letters" : lines.join("\n");
+  },
+  "notify-test": async (agent, { args }) => {
+    const exporter = one(args, "the id of an exporter, such as slack/ops");
+    const { result } = (await agent.post(`/api/v1/exporters/${encodeURIComponent(exporter)}/test`, {})) as { result: string };
+    return printable(`${exporter}: ${result}`);
+  },
+};
+
+interface Delivery {
+  readonly at: string;
+  readonly exporter: string;
+  readonly cause: string;
+  readonly result: string;
+  readonly answer: string | null;
+  readonly alerts: readonly Pick<ListedAlert, "alert" | "resource">[];
+  readonly count: number;
+}
+
+function deliveryLine({ at, exporter, cause, result, answer, alerts, count }: Delivery): string {
+  const more = count > alerts.length ? ` +${count - alerts.length} more` : "";
+  const named = alerts.map(({ alert, resource }) => (resource.id === "" ? alert : `${alert} ${resource.type}/${resource.id}`)).join(", ");
+  return printable(`${at}  ${result.padEnd(11)} ${exporter}  ${cause}: ${named}${more}${answer === null ? "" : `  (${answer})`}`);
+}
+
+async function silence(agent: RemoteAgent, options: RemoteOptions): Promise<string> {
+  const [what, ...args] = options.args;
+  switch (what) {
+    case "add": {
+      if (args.length === 0) throw new ArgumentError("silence add needs matchers, such as alertname=OrderStuckInPending");
+      const ms = options.for === undefined ? undefined : parseDuration(options.for);
+      if (ms === undefined || ms <= 0) throw new ArgumentError("silence add needs --for, a duration such as 2h");
+      if (options.comment === undefined) throw new ArgumentError("silence add needs --comment: why");
+      const ends_at = formatTime(realClock.now() + ms);
+      const { id } = (await agent.post("/api/v1/silences", { matchers: args, ends_at, created_by: author(options.by), comment: options.comment })) as { id: string };
+      return `silence ${id} until ${ends_at}`;
+    }
+    case "list": {
+      none(args);
+      const found = (await agent.list("/api/v1/silences?limit=1000", LISTED_MAX)) as Silence[];
+      return found.length === 0 ? "there are no silences" : found.map(silenceLine).join("\n");
+    }
+    case "expire": {
+      const id = one(args, "the id of a silence");
+      await agent.post(`/api/v1/silences/${encodeURIComponent(id)}/expire`, {});
+      return `silence ${id} is over`;
+    }
+    default:
+      throw new ArgumentError("silence needs one of: add <matcher>… --for 2h --comment <why>, list, expire <id>");
+  }
+}
+
+interface Silence {
+  readonly id: string;
+  readonly state: string;
+  readonly matchers: readonly string[];
+  readonly starts_at: string;
+  readonly ends_at: string;
+  readonly created_by: string;
+  readonly comment: string;
+}
+
+function silenceLine({ id, state, matchers, ends_at, created_by, comment }: Silence): string {
+  return printable(`${id}  ${state.padEnd(7)} until ${ends_at}  ${matchers.join(" ")}  (${created_by}: ${comment})`);
+}
+
+function one(args: readonly string[], what: string): string {
+  if (args.length !== 1) throw new ArgumentError(args.length === 0 ? `needs ${what}` : `takes one argument: ${what}`);
+  return args[0]!;
+}
+
+function none(args: readonly string[]): void {
+  if (args.length > 0) throw new ArgumentError(`takes no argument ${args[0]!}`);
+}
+
+function author(by: string | undefined): string {
+  return by ?? process.env["USER"] ?? "unknown";
+}
+
+/** Asks the agent and prints what it says. Throws `ArgumentError` for what was typed wrong; else resolves with the exit code. */
+export async function remoteCommand(name: string, options: RemoteOptions): Promise<number> {
+  let agent: RemoteAgent | undefined;
+  try {
+    agent = remoteAgent(options.api);
+    options.output.out(await REMOTE_COMMANDS[name]!(agent, options));
+    return EXIT.ok;
+  } catch (error) {
+    if (!(error instanceof RemoteError)) throw error;
+    options.output.error(`sojourn: ${error.message}`);
+    return EXIT.failed;
+  } finally {
+    await agent?.close();
+  }
+}
