@@ -1,5 +1,6 @@
+import { matchersSchema } from "../sdk/notification_options.ts";
 import type { Schema } from "./schema_walk.ts";
-import { expectSchema, texts } from "./tests_schema_expect.ts";
+import { expectedAlert, expectSchema, texts } from "./tests_schema_expect.ts";
 
 const name = (description: string): Schema => ({ type: "string", minLength: 1, maxLength: 1_000, description });
 const duration = (description: string, more: object = {}): Schema => ({ type: "string", format: "duration", description, ...more });
@@ -93,6 +94,17 @@ const reload: Schema = {
   },
 };
 
+const silence: Schema = {
+  type: "object",
+  additionalProperties: false,
+  required: ["matchers", "for"],
+  description: "Somebody silences alerts.",
+  properties: {
+    matchers: { ...matchersSchema("Matchers on labels; all must hold."), minItems: 1 },
+    for: duration("How long."),
+  },
+};
+
 /** One of `tests:`: steps on virtual time. */
 export const testSchema: Schema = {
   type: "object",
@@ -125,6 +137,8 @@ export const testSchema: Schema = {
             properties: { down: duration("How long it is down.", { default: "0s" }) },
           },
           reload,
+          silence,
+          acknowledge: { ...expectedAlert, description: "Somebody acknowledges the one alert that fires and is like this." },
           expect: expectSchema,
         },
       },

@@ -4,7 +4,8 @@ const text: Schema = { type: "string", maxLength: 10_000 };
 /** Text by name. */
 export const texts: Schema = { type: "object", additionalProperties: text };
 
-const expectedAlert: Schema = {
+/** An alert as it is expected. */
+export const expectedAlert: Schema = {
   type: "object",
   additionalProperties: false,
   minProperties: 1,
@@ -52,6 +53,23 @@ const expectedNotification: Schema = {
   },
 };
 
+const expectedSpan: Schema = {
+  type: "object",
+  additionalProperties: false,
+  minProperties: 1,
+  description: "A span of a resource's life. What is not given is not compared.",
+  properties: {
+    to: { ...text, description: "The exporter, named as in `notifications`." },
+    name: { ...text, description: "The state that was left; of the root `created`, or the type." },
+    resource: expectedAlert.properties!["resource"]!,
+    incarnation: { type: "integer", minimum: 1, description: "Which life of the resource." },
+    start: { type: "string", format: "date-time", description: "When it began." },
+    duration_seconds: { type: "number", minimum: 0, description: "How long it lasted." },
+    attributes: { type: "object", description: "Its attributes, some of them.", additionalProperties: { type: ["string", "number", "boolean"] } },
+    trace_id: { ...text, description: "Its trace." },
+  },
+};
+
 const expectedResource: Schema = {
   type: "object",
   additionalProperties: false,
@@ -94,6 +112,7 @@ export const expectSchema: Schema = {
       description: "What exporters took since the last `notifications`: in order, of one instant by the exporter's id; as many.",
       items: expectedNotification,
     },
+    spans: { type: "array", maxItems: 10_000, description: "Spans that exporters took since the last `spans`, in the same order; as many.", items: expectedSpan },
     resources: { type: "array", maxItems: 10_000, description: "Resources as they are now, some of them.", items: expectedResource },
     metrics: { type: "array", maxItems: 10_000, description: "Series as they are now, some of them.", items: expectedMetric },
   },

@@ -21,7 +21,7 @@ test("a test of the wrong shape is an invalid configuration: every problem is to
     'agent.yaml:17:18 tests[0].steps[2].advance: "soon" is not a duration; allowed: a number with a unit, such as 500ms, 30s, 30m, 1h30m or 7d',
     "agent.yaml:18:38 tests[0].steps[3].expect.alerts[0].status: pending is not known here; allowed: firing, resolved",
     "agent.yaml:18:49 tests[0].steps[3].expect.alerts[1]: must not be empty; allowed: alert, rule, status, resource, group, type, severity, reason, value, labels, annotations, summary",
-    "agent.yaml:19:9 tests[0].steps[4].wait: is not known here; allowed: send, mock, fail, heal, advance, at, restart, reload, expect",
+    "agent.yaml:19:9 tests[0].steps[4].wait: is not known here; allowed: send, mock, fail, heal, advance, at, restart, reload, silence, acknowledge, expect",
     "5 problems: no test was run",
   ]);
 });

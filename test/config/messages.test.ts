@@ -182,13 +182,13 @@ test("the steps of tests are checked", async () => {
     steps: [{ send: { to: webhook/none, body: 1 } }]
 `),
     [
-      "a.yaml:4:9 tests[0].steps[0].sned: is not known here; did you mean send? (allowed: send, mock, fail, heal, advance, at, restart, reload, expect)",
+      "a.yaml:4:9 tests[0].steps[0].sned: is not known here; did you mean send? (allowed: send, mock, fail, heal, advance, at, restart, reload, silence, acknowledge, expect)",
       "a.yaml:5:18 tests[0].steps[1].advance: 3 is not a duration; allowed: a number with a unit, such as 500ms, 30s, 30m, 1h30m or 7d",
       "a.yaml:6:30 tests[0].steps[2].expect.alerts[0].alrt: is not known here; did you mean alert? (allowed: alert, rule, status, resource, group, type, severity, reason, value, labels, annotations, summary)",
       "a.yaml:6:47 tests[0].steps[2].expect.alerts[0].status: fire is not known here; allowed: firing, resolved",
       "a.yaml:7:9 tests[0].steps[3]: takes exactly one key",
       'a.yaml:8:13 tests[0].steps[4].at: "tomorrow" is not a time; allowed: RFC 3339, such as 2026-01-31T12:00:00Z',
-      "a.yaml:9:9 tests[0].steps[5]: must not be empty; allowed: send, mock, fail, heal, advance, at, restart, reload, expect",
+      "a.yaml:9:9 tests[0].steps[5]: must not be empty; allowed: send, mock, fail, heal, advance, at, restart, reload, silence, acknowledge, expect",
       "a.yaml:11:27 tests[1].steps[0].send.to: references receiver webhook/none which is not defined; define it under receivers",
     ],
   );

@@ -76,7 +76,7 @@ interface Life {
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 /** A bench whose agent has not been started. */
-export function createBench({ wanted: first, definitions, startMs, outside = new Outside({ records: false }), firedMax = FIRED_MAX }: BenchOptions): Bench {
+export function createBench({ wanted: first, definitions, startMs, outside = new Outside(), firedMax = FIRED_MAX }: BenchOptions): Bench {
   const clock = virtualClock(startMs);
   const store = memoryStore();
   const notes = createNotes();

@@ -4,8 +4,11 @@ import { durationMs } from "../../sdk/duration.ts";
 import { PermanentError, RetryLaterError } from "../../sdk/errors.ts";
 import { refusal, type HttpResponse, type OutboundRequest } from "../../sdk/http.ts";
 import type { Json } from "../../sdk/observation.ts";
+import type { LifecycleSpan } from "../../sdk/span.ts";
 import type { Answers } from "./answers.ts";
+import type { Happened } from "./list_differences.ts";
 import type { Sent } from "./notifications.ts";
+import type { SentSpan } from "./spans.ts";
 
 /** `fail` of a step for an exporter, validated. */
 export interface Refusing {
@@ -39,9 +42,11 @@ export class Outside {
   readonly #refusing = new Map<string, Refusing>();
   /** Undefined: nobody will ask. */
   readonly #sent: Sent[] | undefined;
+  readonly #spans: SentSpan[] | undefined;
 
-  constructor({ records }: { readonly records: boolean }) {
-    this.#sent = records ? [] : undefined;
+  constructor({ notifications = false, spans = false }: { readonly notifications?: boolean; readonly spans?: boolean } = {}) {
+    this.#sent = notifications ? [] : undefined;
+    this.#spans = spans ? [] : undefined;
   }
 
   /** From now on the receiver is the real one, and gets these answers. Throws when it asks nobody. */
@@ -90,17 +95,40 @@ export class Outside {
     if (!this.#refusing.delete(exporter)) throw new Error(`${exporter} does not fail`);
   }
 
+  /** Somebody will ask for the spans that exporters are sent. */
+  get wantsSpans(): boolean {
+    return this.#spans !== undefined;
+  }
+
   /** Takes a notification, with what the real exporter would have sent. Throws what the real one would throw when refused. */
   deliver(to: string, at: number, notification: Notification, render: (() => Json) | undefined): void {
-    const how = this.#refusing.get(to);
-    if (how !== undefined) throw refused(to, at, how);
+    this.#refuse(to, at);
     this.#sent?.push({ to, at, notification, body: render === undefined ? undefined : render() });
+  }
+
+  /** The same for spans. */
+  deliverSpans(to: string, at: number, spans: readonly LifecycleSpan[]): void {
+    this.#refuse(to, at);
+    for (const span of spans) this.#spans?.push({ to, at, span });
   }
 
   /** What exporters took since the last call: in the order of time; of one instant by exporter. */
   takeSent(): readonly Sent[] {
-    return (this.#sent?.splice(0) ?? []).toSorted((a, b) => a.at - b.at || (a.to < b.to ? -1 : a.to > b.to ? 1 : 0));
+    return inOrder(this.#sent?.splice(0) ?? []);
   }
+
+  takeSpans(): readonly SentSpan[] {
+    return inOrder(this.#spans?.splice(0) ?? []);
+  }
+
+  #refuse(exporter: string, at: number): void {
+    const how = this.#refusing.get(exporter);
+    if (how !== undefined) throw refused(exporter, at, how);
+  }
+}
+
+function inOrder<T extends Happened & { readonly to: string }>(sent: readonly T[]): readonly T[] {
+  return sent.toSorted((a, b) => a.at - b.at || (a.to < b.to ? -1 : a.to > b.to ? 1 : 0));
 }
 
 function refused(name: string, receivedAt: number, { error, status, retry_after: after, permanent = false }: Refusing): Error {

@@ -42,6 +42,7 @@ function* wrongNames({ mock, fail, heal, expect }: Step, wanted: Pick<Wanted, "p
   const receivers: readonly [string, string | undefined][] = [["/mock/receiver", mock?.receiver], ["/fail/receiver", fail?.receiver], ["/heal/receiver", heal?.receiver]];
   const exporters: [string, string | undefined][] = [["/fail/exporter", fail?.exporter], ["/heal/exporter", heal?.exporter]];
   for (const [i, { to }] of (expect?.notifications ?? []).entries()) exporters.push([`/expect/notifications/${i}/to`, to]);
+  for (const [i, { to }] of (expect?.spans ?? []).entries()) exporters.push([`/expect/spans/${i}/to`, to]);
   for (const [pointer, name] of receivers) yield* wrongName(pointer, name, () => receiverNamed(name!, wanted, ""));
   for (const [pointer, name] of exporters) yield* wrongName(pointer, name, () => exporterNamed(name!, wanted, ""));
 }

@@ -8,7 +8,7 @@ import { Edits } from "./edits.ts";
 import { receiverNamed } from "./names.ts";
 import { Outside } from "./outside.ts";
 import { instant } from "./sent.ts";
-import { isSetup, StepError, take, type Stage, type Step } from "./steps.ts";
+import { isSetup, StepError, take, type Expect, type Stage, type Step } from "./steps.ts";
 
 /** When a test begins that does not say so. */
 const START_MS = Date.UTC(2026, 0, 1);
@@ -32,7 +32,8 @@ export async function runTest(test: TestCase, wanted: Wanted, options: LoadOptio
   let at = 0;
   try {
     const first = steps[0]!.at;
-    const outside = new Outside({ records: steps.some((step) => step.expect?.notifications !== undefined) });
+    const asksFor = (key: keyof Expect): boolean => steps.some((step) => step.expect?.[key] !== undefined);
+    const outside = new Outside({ notifications: asksFor("notifications"), spans: asksFor("spans") });
     bench = createBench({ wanted, definitions: options.definitions, startMs: first === undefined ? START_MS : Math.min(instant(first, "at"), LAST_MS), outside });
     const stage: Stage = { bench, file: test.file, wanted, definitions: options.definitions, edits: new Edits(options) };
     // What surrounds the agent is there before it starts: it catches up with what it then finds.

@@ -76,6 +76,9 @@ function reachingNobody(real: Exporter, { id, clock }: ExporterContext, outside:
   const made: Exporter = { ...real };
   delete made.start;
   delete made.export;
+  if (outside.wantsSpans && real.renderSpans !== undefined) {
+    made.export = async (batch) => outside.deliverSpans(id, clock.now(), real.renderSpans!(batch));
+  }
   if (made.notify === undefined) return made;
   made.notify = async (notification) => {
     outside.deliver(id, clock.now(), notification, real.render === undefined ? undefined : () => renderedBy(real, notification));

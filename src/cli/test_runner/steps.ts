@@ -1,7 +1,10 @@
 import type { Wanted } from "../../config/model.ts";
+import { resourceText } from "../../sdk/alert_text.ts";
 import type { AnyDefinition } from "../../sdk/component.ts";
 import { durationMs } from "../../sdk/duration.ts";
-import { alertDifferences, type ExpectedAlert } from "./alert_changes.ts";
+import type { Json } from "../../sdk/observation.ts";
+import { oneOf } from "../../sdk/suggest.ts";
+import { alertDifferences, seenAlert, type ExpectedAlert } from "./alert_changes.ts";
 import { answersOf, type Mock } from "./answers.ts";
 import type { Bench } from "./bench.ts";
 import type { Edits, Reload } from "./edits.ts";
@@ -10,6 +13,8 @@ import { exporterNamed, receiverNamed } from "./names.ts";
 import { notificationDifferences, type ExpectedNotification } from "./notifications.ts";
 import type { Refusing } from "./outside.ts";
 import { instant, sentObservation, withheldHeader, type Send } from "./sent.ts";
+import { spanDifferences, type ExpectedSpan } from "./spans.ts";
+import { subsetDifferences } from "./subset.ts";
 
 /** `fail` of a step, validated. */
 export interface Fail extends Refusing {
@@ -18,9 +23,16 @@ export interface Fail extends Refusing {
   readonly exporter?: string;
 }
 
+/** `silence` of a step, validated. */
+export interface Silencing {
+  readonly matchers: readonly string[];
+  readonly for: string;
+}
+
 export interface Expect {
   readonly alerts?: readonly ExpectedAlert[];
   readonly notifications?: readonly ExpectedNotification[];
+  readonly spans?: readonly ExpectedSpan[];
   readonly resources?: readonly ExpectedResource[];
   readonly metrics?: readonly ExpectedMetric[];
 }
@@ -35,6 +47,8 @@ export interface Step {
   readonly at?: string;
   readonly restart?: { readonly down?: string };
   readonly reload?: Reload;
+  readonly silence?: Silencing;
+  readonly acknowledge?: ExpectedAlert;
   readonly expect?: Expect;
 }
 
@@ -48,6 +62,9 @@ export interface Stage {
   readonly definitions: readonly AnyDefinition[];
   readonly edits: Edits;
 }
+
+/** Who silences and acknowledges. */
+const WHO = "sojourn test";
 
 /** The steps did not do what they say; the message may have several lines. */
 export class StepError extends Error {}
@@ -67,7 +84,9 @@ export async function take(step: Step, stage: Stage): Promise<void> {
   if (step.advance !== undefined) return await bench.advanceTo(bench.now() + durationMs(step.advance));
   if (step.restart !== undefined) return await bench.restart(durationMs(step.restart.down ?? "0s"), await stage.edits.fresh(stage.wanted));
   if (step.reload !== undefined) return await reload(step.reload, stage);
-  if (step.expect !== undefined) return check(step.expect, stage);
+  if (step.silence !== undefined) return await silence(step.silence, stage);
+  if (step.acknowledge !== undefined) return await acknowledge(step.acknowledge, stage);
+  if (step.expect !== undefined) return await check(step.expect, stage);
   const atMs = instant(step.at!, "at");
   if (atMs < bench.now()) throw new StepError(`at: ${step.at} is in the past: time only goes forward`);
   await bench.advanceTo(atMs);
@@ -112,12 +131,31 @@ async function reload(given: Reload, { bench, edits, file }: Stage): Promise<voi
   throw new StepError([`reload: was rejected; where that is expected, say \`rejected: true\`:`, ...problems.map((problem) => edits.said(problem))].join("\n"));
 }
 
-function check({ alerts, notifications, resources = [], metrics = [] }: Expect, stage: Stage): void {
+async function silence({ matchers, for: long }: Silencing, { bench }: Stage): Promise<void> {
+  const { silences } = bench.agent.services;
+  await bench.does(async () => silences.add({ matchers, endsAt: bench.now() + durationMs(long), createdBy: WHO, comment: WHO }));
+}
+
+async function acknowledge(which: ExpectedAlert, { bench }: Stage): Promise<void> {
+  const { alerts } = bench.agent.services;
+  const firing = alerts.list().filter(({ status }) => status === "firing");
+  const meant = firing.filter((alert) => [...subsetDifferences(which as Json, seenAlert(alert, which))].length === 0);
+  if (meant.length !== 1) {
+    const names = (meant.length > 0 ? meant : firing).map((alert) => `${alert.alert} of ${resourceText(alert)}`);
+    throw new StepError(`acknowledge: ${meant.length === 0 ? "no alert that fires is like this" : "several alerts are like this"}; there is ${names.length === 0 ? "none" : oneOf(names)}`);
+  }
+  await bench.does(async () => alerts.acknowledge(meant[0]!.dedup_key, { by: WHO, comment: WHO, at: bench.now() }));
+}
+
+async function check({ alerts, notifications, spans, resources = [], metrics = [] }: Expect, stage: Stage): Promise<void> {
   const { bench } = stage;
-  // An expect without `alerts` leaves the changes to the next one that has it; so does one without `notifications`.
+  // Spans leave with a commit, and that may take its time when nobody waits.
+  if (spans !== undefined) await bench.does(() => bench.agent.services.committer.committed(true));
+  // An expect without `alerts` leaves the changes to the next one that has it; so with the others that tell what happened.
   const lines = [
     ...(alerts === undefined ? [] : alertDifferences(alerts, bench.takeChanges())),
     ...(notifications === undefined ? [] : notificationDifferences(notifications.map((one) => addressed(one, stage)), bench.outside.takeSent())),
+    ...(spans === undefined ? [] : spanDifferences(spans.map((one) => addressed(one, stage)), bench.outside.takeSpans())),
     ...resourceDifferences(resources, bench.agent.services.resources),
     ...metricDifferences(metrics, bench.metrics),
   ];
@@ -125,7 +163,7 @@ function check({ alerts, notifications, resources = [], metrics = [] }: Expect, 
 }
 
 /** `to` as an id. An exporter that is gone by now may have been sent something before. */
-function addressed(expected: ExpectedNotification, { bench, wanted }: Stage): ExpectedNotification {
+function addressed<T extends { readonly to?: string }>(expected: T, { bench, wanted }: Stage): T {
   if (expected.to === undefined) return expected;
   const pipelines = [...(bench.agent.wanted?.pipelines ?? []), ...wanted.pipelines];
   return { ...expected, to: exporterNamed(expected.to, { pipelines }) };
