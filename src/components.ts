@@ -1,5 +1,6 @@
 import { alertmanager } from "../exporters/alertmanager.ts";
 import { console as consoleExporter } from "../exporters/console.ts";
+import { email } from "../exporters/email.ts";
 import { otlp } from "../exporters/otlp.ts";
 import { pagerduty } from "../exporters/pagerduty.ts";
 import { prometheus } from "../exporters/prometheus.ts";
@@ -20,5 +21,5 @@ import type { AnyDefinition } from "./sdk/component.ts";
 export const components: readonly AnyDefinition[] = [
   httpPoll, logTail, webhook,
   filter, metrics, parse, threshold, track, transform,
-  alertmanager, consoleExporter, otlp, pagerduty, prometheus, slack, webhookExporter,
+  alertmanager, consoleExporter, email, otlp, pagerduty, prometheus, slack, webhookExporter,
 ];

@@ -41,6 +41,9 @@ export const safeConfigs: Readonly<Record<string, (at: Surroundings) => readonly
     { urls: [origin], auth: { bearer: { token: SECRET } }, send_resolved: false },
   ],
   "exporter console": () => [{ format: "json" }],
+  "exporter email": ({ origin }) => [{
+    host: "127.0.0.1", port: Number(url(origin).port), encryption: "none", username: "u", password: SECRET, from: "sojourn@example.org", to: ["ops@example.org"],
+  }],
   "exporter otlp": ({ origin }) => [
     { endpoint: origin, headers: { "x-api-key": SECRET }, interval: "1s", timeout: "1s" },
     { metrics_endpoint: `http://user:${SECRET}@${url(origin).host}/v1/metrics?key=${SECRET}`, encoding: "json", compression: "none", headers: { authorization: `Bearer ${SECRET}` }, interval: "1s" },
