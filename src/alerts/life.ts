@@ -45,7 +45,7 @@ export interface Subject {
 
 /** How an alert comes to be told. */
 export interface Telling {
-  /** Its rule is judged for the first time: what it finds has been there before, however much it is. */
+  /** It has been there before, and there may be many: its rule is judged for the first time, or goes to these exporters from now on. */
   readonly firstSync: boolean;
 }
 
@@ -102,7 +102,7 @@ export class Life {
     if (further.length === 0) return;
     state.notified = [...state.notified, ...further];
     this.#options.changed(state);
-    this.#options.notify(toAlert(state), further, NEWS);
+    this.#options.notify(toAlert(state), further, FIRST_SYNC);
   }
 
   #holds(rule: ActiveRule, key: number | string, verdict: Verdict, subject: Subject, open: AlertState | undefined, now: number, held: boolean): number {

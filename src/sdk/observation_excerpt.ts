@@ -35,7 +35,10 @@ export function observationExcerpt({ source, time, id, attributes, body }: Obser
 function shorten(value: Json, room: { left: number }, depth: number): Json {
   if (room.left <= 0) return CUT;
   if (typeof value === "string") {
-    const text = cut(value, Math.max(1, Math.min(STRING_LENGTH_MAX, room.left))).replace(SECRET_HEADER, `$1${REDACTED}`).replace(SECRET_TEXT, `$1${REDACTED}`);
+    const fits = Math.max(1, Math.min(STRING_LENGTH_MAX, room.left));
+    const begun = cut(value, fits);
+    // A control character takes six in JSON.
+    const text = (JSON.stringify(begun).length > 2 * fits ? cut(begun, Math.ceil(fits / 6)) : begun).replace(SECRET_HEADER, `$1${REDACTED}`).replace(SECRET_TEXT, `$1${REDACTED}`);
     room.left -= JSON.stringify(text).length + 1;
     return text;
   }
