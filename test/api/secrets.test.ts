@@ -34,19 +34,33 @@ exporters:
   slack/ops: { webhook_url: "http://user:${secret(7)}@127.0.0.1:1/services/${secret(8)}?t=${secret(9)}" }
   pagerduty/ops: { routing_key: "${secret(10)}", url: "http://user:${secret(11)}@127.0.0.1:1/v2/enqueue?k=${secret(12)}" }
   otlp: { endpoint: "http://user:${secret(13)}@127.0.0.1:1", headers: { api-key: "${secret(14)}" }, interval: 20ms, timeout: 1s }
+  slack/bot: { bot_token: "xoxb-${secret(17)}", channel: ops, api_url: "http://user:${secret(18)}@127.0.0.1:1/api" }
+  email: { host: 127.0.0.1, port: 1, from: a@example.com, to: [b@example.com], username: u, password: "${secret(19)}" }
+  webhook/out:
+    url: "http://user:${secret(20)}@127.0.0.1:1/${secret(21)}?t=${secret(22)}"
+    signing_secret: "whsec_${Buffer.from(secret(23)).toString("base64")}"
+    headers: { x-key: "${secret(24)}" }
+    auth: { bearer: { token: "${secret(25)}" } }
+  webhook/basic: { url: "http://127.0.0.1:1/", auth: { basic: { username: u, password: "${secret(26)}" } } }
+  alertmanager/a: { urls: ["http://user:${secret(27)}@127.0.0.1:1/?t=${secret(28)}"], headers: { x-key: "${secret(29)}" } }
+  alertmanager/b: { urls: ["http://127.0.0.1:1/"], auth: { basic: { username: u, password: "${secret(30)}" } } }
+  alertmanager/c: { urls: ["http://127.0.0.1:1/"], auth: { bearer: { token: "${secret(31)}" } } }
 service:
+  heartbeat: { url: "http://user:${secret(32)}@127.0.0.1:1/${secret(33)}?t=${secret(34)}", interval: 1s }
   api: { listen: "${API}" }
   pipelines:
     orders:
       receivers: [http_poll/basic, http_poll/bearer, webhook/orders]
       processors: [track/order]
-      exporters: [slack/ops, pagerduty/ops, otlp]
+      exporters: [slack/ops, pagerduty/ops, otlp, slack/bot, email, webhook/out, webhook/basic, alertmanager/a, alertmanager/b, alertmanager/c]
 `;
 
 /** Every `writeOnly` of the components, by the path of its key. */
 const PLANTED = [
+  "alertmanager.auth.basic.password", "alertmanager.auth.bearer.token", "alertmanager.headers.*", "email.password",
   "http_poll.auth.basic.password", "http_poll.auth.bearer.token", "http_poll.headers.*", "otlp.headers.*", "pagerduty.routing_key",
-  "slack.webhook_url", "webhook.signature.secrets",
+  "slack.bot_token", "slack.webhook_url", "webhook.auth.basic.password", "webhook.auth.bearer.token", "webhook.headers.*",
+  "webhook.signature.secrets", "webhook.signing_secret", "webhook.url",
 ];
 
 function writeOnly(schema: unknown, path: string): string[] {
@@ -67,8 +81,12 @@ async function everything(api: Served): Promise<string> {
   const { urls } = (await api.get("/")).body as { urls: string[] };
   for (const line of urls) {
     const [method, url] = line.split(" ") as [string, string];
+    if (url.includes("{dedup_key}") || url.includes("{number}") || url.includes("exporters/{id}")) continue;
     await ask(method, url.replace(/\?.*/, "").replace("{type}", "order").replace("{id}", "o1"));
   }
+  for (const { dedup_key } of ((await api.get("/api/v1/alerts")).body as { items: { dedup_key: string }[] }).items) await ask("GET", `/api/v1/alerts/${dedup_key}`);
+  for (const { number } of ((await api.get("/api/v1/dead_letters")).body as { items: { number: number }[] }).items) await ask("POST", `/api/v1/dead_letters/${number}/redeliver`);
+  for (const exporter of ["slack/ops", "slack/bot", "pagerduty/ops", "email", "webhook/out", "alertmanager/a"]) await ask("POST", `/api/v1/exporters/${encodeURIComponent(exporter)}/test`);
   return texts.join("\n");
 }
 
@@ -79,8 +97,8 @@ test("every secret that a component can have is planted below", () => {
 test("no endpoint shows a secret: as configured, when everything fails, and when the file is broken", async () => {
   const env = { KEY: secret(15), HOOK: secret(16) };
   await using api = await served({ clock: realClock, files: { "agent.yaml": YAML }, env });
-  assert.equal(api.wanted.rejected.length, 0);
-  assert.ok(JSON.stringify(api.wanted.components.map(({ config }) => config)).split(MARK).length > 16, "the secrets arrive");
+  assert.deepEqual(api.wanted.rejected, []);
+  assert.ok(JSON.stringify(api.wanted.components.map(({ config }) => config)).split(MARK).length > 31, "the secrets arrive");
   const send = (body: object): Promise<void> =>
     api.agent.emit("webhook/orders", [observation(body as never, { time: realClock.now(), source: "webhook/orders" })]);
   await send({ id: "o1", status: "failed" });
