@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cli } from "../../src/cli/cli.ts";
+import { realClock } from "../../src/sdk/clock.ts";
+import { observation, type Json } from "../../src/sdk/observation.ts";
+import { API, ORDERS, served, type Served } from "../api/support.ts";
+import { fakeSlack } from "../support/fake_slack.ts";
+import { freePorts } from "../support/waiting.ts";
+
+interface Said {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+async function sojourn(...argv: string[]): Promise<Said> {
+  const out: string[] = [];
+  const error: string[] = [];
+  const code = await cli(argv, [], { out: (text) => out.push(text), error: (text) => error.push(text) });
+  return { code, out: out.join("\n"), error: error.join("\n") };
+}
+
+/** An agent in real time, told of one failed order and one that is fine; commands ask it. */
+async function running(more = ""): Promise<{ readonly agent: Served; ask(...argv: string[]): Promise<Said> }> {
+  const agent = await served({ clock: realClock, files: { "agent.yaml": ORDERS.replace("processors: [track/order] }", `processors: [track/order] ${more === "" ? "" : ", exporters: [slack/ops]"} }`) + more } });
+  const send = (body: Json): Promise<void> => agent.agent.emit("webhook/orders", [observation(body, { time: realClock.now(), source: "webhook/orders" })]);
+  await send({ id: "o1", status: "pending" });
+  await send({ id: "o1", status: "failed" });
+  await send({ id: "o2", status: "paid" });
+  const api = `http://127.0.0.1:${agent.listeners.port(API)!}`;
+  return { agent, ask: (...argv) => sojourn(...argv, "--api", api) };
+}
+
+test("alerts lists what is open; explain tells the story of one by name, resource or key", async () => {
+  const { agent, ask } = await running();
+  await using _ = agent;
+  const listed = await ask("alerts");
+  assert.match(listed.out, /^[0-9a-f]{12} {2}FIRING {3}critical OrderFailed order\/o1$/);
+  const key = listed.out.slice(0, 12);
+  for (const meant of ["OrderFailed", "OrderFailed/o1", "order/o1", "o1", key]) {
+    const { code, out, error } = await ask("explain", meant);
+    assert.equal(code, 0, error);
+    assert.match(out, /^FIRING +critical OrderFailed order\/o1\n/);
+    assert.match(out, /what +order o1 is failed/);
+    assert.match(out, /path +\S+ {2}pending → failed {2}after /);
+    assert.match(out, /because +webhook\/orders said at \S+: {"id":"o1","status":"failed"}/);
+    assert.match(out, /trace +[0-9a-f]{32}/);
+  }
+});
+
+test("explain says what it knows when nothing, or more than one alert, is meant", async () => {
+  const { agent, ask } = await running();
+  await using _ = agent;
+  const none = await ask("explain", "order/o2");
+  assert.deepEqual([none.code, none.error], [1, "sojourn: no alert order/o2; sojourn alerts lists them"]);
+  await agent.agent.emit("webhook/orders", [observation({ id: "o9", status: "failed" }, { time: realClock.now(), source: "webhook/orders" })]);
+  const many = await ask("explain", "OrderFailed");
+  assert.equal(many.code, 1);
+  assert.match(many.error, /2 alerts are meant; name one by its key:\n.*order\/o1\n.*order\/o9/);
+});
+
+test("silence: added for a while with a reason, listed, ended; what is missing is said", async () => {
+  const { agent, ask } = await running();
+  await using _ = agent;
+  const added = await ask("silence", "add", "alertname=OrderFailed", "--for", "2h", "--comment", "migration", "--by", "jo");
+  assert.equal(added.code, 0, added.error);
+  const [, id] = /^silence (\S+) until \S+$/.exec(added.out)!;
+  assert.match((await ask("silence", "list")).out, new RegExp(`^${id} {2}active {2}until \\S+ {2}alertname=OrderFailed {2}\\(jo: migration\\)$`));
+  assert.match((await ask("explain", "OrderFailed")).out, new RegExp(`silenced +by ${id}`));
+  assert.equal((await ask("silence", "expire", id!)).out, `silence ${id} is over`);
+  assert.match((await ask("silence", "list")).out, /expired/);
+  for (const [argv, message] of [
+    [["silence", "add", "a=b", "--comment", "x"], /needs --for/],
+    [["silence", "add", "a=b", "--for", "2h"], /needs --comment/],
+    [["silence", "add", "--for", "2h", "--comment", "x"], /needs matchers/],
+    [["silence", "remove"], /silence needs one of/],
+  ] as const) {
+    const { code, error } = await ask(...argv);
+    assert.equal(code, 2);
+    assert.match(error, message);
+  }
+});
+
+test("acknowledge says who is at it", async () => {
+  const { agent, ask } = await running();
+  await using _ = agent;
+  assert.match((await ask("acknowledge", "order/o1", "--by", "jo", "--comment", "on it")).out, /^acknowledged: FIRING/);
+  assert.match((await ask("explain", "order/o1")).out, /ack +by jo .*: on it/);
+});
+
+test("notify-test sends one marked message and says what came of it; deliveries shows what was sent", async () => {
+  const slack = await fakeSlack();
+  try {
+    const { agent, ask } = await running(`\nexporters:\n  slack/ops: { webhook_url: "${slack.url}" }\n`);
+    await using _ = agent;
+    const tested = await ask("notify-test", "slack/ops");
+    assert.deepEqual([tested.code, tested.out], [0, "slack/ops: delivered"], tested.error);
+    assert.match(slack.posts.at(-1)!.text, /test/i);
+    assert.match((await ask("deliveries")).out, /delivered +slack\/ops {2}fired: OrderFailed order\/o1/);
+    slack.failNext({ kind: "answer", status: 404, body: "channel_not_found" });
+    const failed = await ask("notify-test", "slack/ops");
+    assert.equal(failed.code, 1);
+    assert.match(failed.error, /404/);
+    assert.match((await ask("notify-test", "slack/none")).error, /no exporter slack\/none/);
+  } finally {
+    await slack.close();
+  }
+});
+
+test("where nobody answers, the command says where it asked and how to ask elsewhere", async () => {
+  const [port] = await freePorts(1);
+  const { code, error } = await sojourn("alerts", "--api", `http://127.0.0.1:${port}`);
+  assert.equal(code, 1);
+  assert.match(error, new RegExp(`no agent answers at http://127.0.0.1:${port} .*--api or SOJOURN_API`));
+  assert.match((await sojourn("alerts", "--api", "ftp://x")).error, /no URL of an agent/);
+});
