@@ -7,7 +7,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { dirname, join, resolve } from "node:path";
 import { components } from "../src/components.ts";
 import { configSchema } from "../src/config/schema.ts";
-import { componentPage, indexPage, metricsPage, servicePage } from "./generate/pages.ts";
+import { componentPage, indexPage, metricsPage, servicePage, testsPage } from "./generate/pages.ts";
 
 const [folder = join(import.meta.dirname, "..")] = process.argv.slice(2).filter((arg) => arg !== "--check");
 const root = resolve(folder);
@@ -18,6 +18,7 @@ const wanted = new Map<string, string>([
   ...components.map((definition) => [`docs/reference/${definition.kind}_${definition.type}.md`, componentPage(definition)] as const),
   ["docs/reference/README.md", indexPage(components)],
   ["docs/reference/service.md", servicePage()],
+  ["docs/reference/tests.md", testsPage()],
   ["docs/reference/metrics.md", metricsPage()],
   ["docs/schema/sojourn.schema.json", `${JSON.stringify(configSchema(components), undefined, 2)}\n`],
 ]);

@@ -1,6 +1,7 @@
 import { stringify } from "yaml";
 import { serviceSchema } from "../../src/config/service.ts";
 import type { Schema } from "../../src/config/schema_walk.ts";
+import { testSchema } from "../../src/config/tests_schema.ts";
 import { CATALOGUE, type CatalogueEntry } from "../../src/metrics/catalogue.ts";
 import type { AnyDefinition } from "../../src/sdk/component.ts";
 import { keyTables, prose, table } from "./keys.ts";
@@ -31,6 +32,13 @@ export function servicePage(): string {
   return `${NOTE}# \`service\`\n\n${prose(serviceSchema.description!)}\n\n${keyTables(serviceSchema)}`;
 }
 
+/** The reference of `tests`. */
+export function testsPage(): string {
+  const examples = testSchema["examples"] as readonly object[];
+  const yaml = stringify({ tests: examples }, { lineWidth: 120 });
+  return `${NOTE}# \`tests\`\n\n${prose(testSchema.description!)}\n\n## Keys\n\n${keyTables(testSchema)}\n## Example\n\n\`\`\`yaml\n${yaml}\`\`\`\n`;
+}
+
 /** Every component and page, for who looks for one. */
 export function indexPage(definitions: readonly AnyDefinition[]): string {
   const sections = KINDS.map((kind) => {
@@ -40,6 +48,7 @@ export function indexPage(definitions: readonly AnyDefinition[]): string {
   });
   const more = [
     "- [`service`](service.md): what concerns the agent as a whole.",
+    "- [`tests`](tests.md): what a configuration promises, run by `sojourn test`.",
     "- [Metrics](metrics.md) of the agent itself.",
     "- [JSON Schema](../schema/sojourn.schema.json) of the whole configuration, for editors (`sojourn schema`).",
   ];

@@ -50,13 +50,12 @@ const mock: Schema = {
   },
 };
 
-const eitherEnd = [{ required: ["receiver"] }, { required: ["exporter"] }];
-
+// Which of the keys go together is checked with the names in them: see `testProblems`.
 const fail: Schema = {
   type: "object",
   additionalProperties: false,
-  oneOf: eitherEnd,
-  description: "Makes a source or a destination fail, until `heal`.",
+  minProperties: 1,
+  description: "Makes a source (`receiver`) or a destination (`exporter`) fail, until `heal`.",
   properties: {
     receiver: name("This receiver cannot read its source: it says so; a mocked one gets no answers any more."),
     reason: name("With receiver: why."),
@@ -71,7 +70,7 @@ const fail: Schema = {
 const heal: Schema = {
   type: "object",
   additionalProperties: false,
-  oneOf: eitherEnd,
+  minProperties: 1,
   description: "Ends a `fail`.",
   properties: {
     receiver: name("This receiver can read its source again."),
@@ -110,7 +109,28 @@ export const testSchema: Schema = {
   type: "object",
   additionalProperties: false,
   required: ["name", "steps"],
-  description: "What the configuration does, on virtual time; run by `sojourn test`.",
+  description:
+    "What the configuration does; run by `sojourn test`. Each test has an agent of its own, on virtual time and in an empty store, and reaches nobody: receivers read nothing but what `send` and `mock` give them, " +
+    "exporters say what they would send. Where `${env:X}` or `${file:x}` has no value, a placeholder stands in.",
+  examples: [
+    {
+      name: "a stuck order pages once, also when the agent restarts and PagerDuty is down, and resolves",
+      steps: [
+        { mock: { receiver: "http_poll/orders", responses: [{ body: { orders: [{ id: "o1", status: "pending" }] } }] } },
+        { fail: { exporter: "pagerduty", status: 503 } },
+        { advance: "31m" },
+        { expect: { alerts: [{ alert: "OrderStuckInPending", resource: "o1", status: "firing" }], notifications: [] } },
+        { restart: { down: "5m" } },
+        { heal: { exporter: "pagerduty" } },
+        { advance: "10m" },
+        { expect: { notifications: [{ to: "pagerduty", cause: "fired", alerts: ["OrderStuckInPending"], body: { event_action: "trigger", payload: { severity: "warning" } } }] } },
+        { reload: { set: { "processors.track/order.states.pending.stuck_after": "2h" } } },
+        { mock: { receiver: "http_poll/orders", responses: [{ error: "connection refused" }, { body: { orders: [{ id: "o1", status: "paid" }] } }] } },
+        { advance: "10m" },
+        { expect: { notifications: [{ to: "pagerduty", status: "resolved" }], resources: [{ id: "o1", state: "paid" }] } },
+      ],
+    },
+  ],
   properties: {
     name: { type: "string", minLength: 1, maxLength: 200, description: "A sentence that says what is promised." },
     steps: {

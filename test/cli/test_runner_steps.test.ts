@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { testSchema } from "../../src/config/tests_schema.ts";
 import { alerts, order, paid, pending, ran, stuck } from "./test_runner_support.ts";
 
 const notifying = (steps: readonly string[], exporter: string): string => order(steps).replace("    rules:", `    notify: [${exporter}]\n    rules:`);
@@ -15,6 +16,20 @@ async function complaint(yaml: string): Promise<string[]> {
   const { code, out, err } = await ran(yaml);
   assert.deepEqual([code, out[0], err], [1, "not ok  orders (0 ms)", []]);
   return out.slice(1, -1).map((line) => line.slice(8));
+}
+
+test("the example of the reference does what it says", () =>
+  passesAs(`
+receivers: { http_poll/orders: { url: "\${env:SHOP_URL}/orders", each: body.orders } }
+processors: { track/order: { type: order, id: body.id, state: body.status, states: { pending: { stuck_after: 30m } } } }
+exporters: { pagerduty: { routing_key: "\${env:PAGERDUTY_KEY}" } }
+service: { pipelines: { orders: { receivers: [http_poll/orders], processors: [track/order], exporters: [pagerduty] } } }
+tests: ${JSON.stringify(testSchema["examples"])}
+`));
+
+async function passesAs(yaml: string): Promise<void> {
+  const { code, out, err } = await ran(yaml);
+  assert.deepEqual([code, out.length, err], [0, 2, ["note: placeholders stand in for what is not set: PAGERDUTY_KEY, SHOP_URL"]], out.join("\n"));
 }
 
 test("the spans of a resource's life can be expected as exporters are sent them", () =>

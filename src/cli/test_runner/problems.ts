@@ -17,7 +17,7 @@ export function testProblems({ tests, ...wanted }: Pick<Wanted, "tests" | "pipel
     // What a reload brings is not known before.
     const reloaded = steps.findIndex((step) => step.reload !== undefined);
     return steps.flatMap((step, i) => {
-      const found = [...wrongTemplates(step), ...wrongFail(step), ...(reloaded === -1 || i < reloaded ? wrongNames(step, wanted) : [])];
+      const found = [...wrongTemplates(step), ...wrongEnds(step), ...(reloaded === -1 || i < reloaded ? wrongNames(step, wanted) : [])];
       return found.map(({ pointer, message }) => at(test, `/steps/${i}${pointer}`, message));
     });
   });
@@ -32,11 +32,19 @@ function* wrongTemplates({ send, mock }: Step): Iterable<Found> {
   }
 }
 
-function* wrongFail({ fail = {} }: Step): Iterable<Found> {
-  const belongs = (key: keyof Fail): "receiver" | "exporter" => (key === "receiver" || key === "reason" ? "receiver" : "exporter");
-  const end = fail.receiver === undefined ? "exporter" : "receiver";
-  for (const key of Object.keys(fail) as (keyof Fail)[]) if (belongs(key) !== end) yield { pointer: `/fail/${key}`, message: `belongs to ${belongs(key)}, not to ${end}` };
+function* wrongEnds(step: Step): Iterable<Found> {
+  for (const key of ["fail", "heal"] as const) {
+    const { [key]: given } = step;
+    if (given === undefined) continue;
+    const pointer = `/${key}`;
+    const names = Object.keys(given) as (keyof Fail)[];
+    const ends = names.filter((name) => name === "receiver" || name === "exporter");
+    if (ends.length !== 1) yield { pointer, message: ends.length === 0 ? "receiver or exporter is missing" : "receiver and exporter exclude each other; give one" };
+    else for (const name of names) if (endOf(name) !== ends[0]) yield { pointer: `${pointer}/${name}`, message: `belongs to ${endOf(name)}, not to ${ends[0]}` };
+  }
 }
+
+const endOf = (key: keyof Fail): "receiver" | "exporter" => (key === "receiver" || key === "reason" ? "receiver" : "exporter");
 
 function* wrongNames({ mock, fail, heal, expect }: Step, wanted: Pick<Wanted, "pipelines">): Iterable<Found> {
   const receivers: readonly [string, string | undefined][] = [["/mock/receiver", mock?.receiver], ["/fail/receiver", fail?.receiver], ["/heal/receiver", heal?.receiver]];
