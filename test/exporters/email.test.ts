@@ -12,7 +12,7 @@ import { alertOf, failureOf, FIRED_AT, notificationOf, resolvedOf } from "../sup
 import { configured } from "../support/configured.ts";
 import { exporterContext, type Recorded } from "../support/context.ts";
 import { selfSigned } from "../support/http_server.ts";
-import { fakeSmtp, SMTP_PASSWORD, SMTP_USER, type FakeSmtp, type SmtpSetup } from "../support/smtp_server.ts";
+import { fakeSmtp, headerOf, SMTP_PASSWORD, SMTP_USER, type FakeSmtp, type SmtpSetup } from "../support/smtp_server.ts";
 import { until } from "../support/waiting.ts";
 
 let certificate: ReturnType<typeof selfSigned>;
@@ -46,14 +46,6 @@ const withTls = (parts: object = {}): object => ({ encryption: "starttls", host:
 const login = { username: SMTP_USER, password: SMTP_PASSWORD };
 const failure = (send: Promise<unknown>): Promise<Error> => failureOf(send, SMTP_PASSWORD);
 
-/** A header, unfolded. */
-function header({ raw }: FakeSmtp["mails"][number], name: string): string | undefined {
-  const lines = raw.slice(0, raw.indexOf("\r\n\r\n")).replace(/\r\n[ \t]+/g, " ").split("\r\n");
-  const found = lines.filter((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}: `));
-  assert.ok(found.length <= 1, `${name} is there ${found.length} times`);
-  return found[0]?.slice(name.length + 2);
-}
-
 interface Rendered {
   readonly subject: string;
   readonly text: string;
@@ -69,13 +61,13 @@ test("an alert is one mail to all recipients, as text and HTML, saying what is w
   assert.equal(smtp.mails.length, 1);
   const mail = smtp.mails[0]!;
   assert.deepEqual([mail.from, mail.to], ["sojourn@example.org", ["ops@example.org", "ann@example.org"]]);
-  assert.equal(header(mail, "From"), "Sojourn <sojourn@example.org>");
-  assert.equal(header(mail, "To"), "ops@example.org, Ann <ann@example.org>");
-  assert.equal(header(mail, "Subject"), "[prod] FIRING: OrderStuckInPending order/o1: Order o1 has been pending for 30m");
-  assert.equal(header(mail, "Date"), "Thu, 01 Jan 2026 03:03:00 +0000");
-  assert.equal(header(mail, "Auto-Submitted"), "auto-generated");
-  assert.equal(header(mail, "X-Priority"), "1");
-  assert.match(header(mail, "Content-Type")!, /^multipart\/alternative/);
+  assert.equal(headerOf(mail, "From"), "Sojourn <sojourn@example.org>");
+  assert.equal(headerOf(mail, "To"), "ops@example.org, Ann <ann@example.org>");
+  assert.equal(headerOf(mail, "Subject"), "[prod] FIRING: OrderStuckInPending order/o1: Order o1 has been pending for 30m");
+  assert.equal(headerOf(mail, "Date"), "Thu, 01 Jan 2026 03:03:00 +0000");
+  assert.equal(headerOf(mail, "Auto-Submitted"), "auto-generated");
+  assert.equal(headerOf(mail, "X-Priority"), "1");
+  assert.match(headerOf(mail, "Content-Type")!, /^multipart\/alternative/);
   const { text, html } = rendered(exporter, notification);
   assert.equal(text, [
     "FIRING: OrderStuckInPending", "",
@@ -127,12 +119,12 @@ test("mails of one incident are one conversation; every attempt at one is the sa
   const resolved = { ...notificationOf(resolvedOf()), id: "n2" };
   const again = { ...notificationOf(alertOf({ fired_at: FIRED_AT + 1 })), id: "n1" };
   for (const notification of [fired, fired, resolved, again, { ...fired, key: "other" }]) await notify(notification);
-  const ids = smtp.mails.map((mail) => header(mail, "Message-ID"));
+  const ids = smtp.mails.map((mail) => headerOf(mail, "Message-ID"));
   assert.match(ids[0]!, /^<[0-9a-f]{32}@example\.org>$/);
   assert.equal(ids[0], ids[1]);
   assert.equal(new Set(ids).size, 4, "an id that the outbox gives again is no other mail's");
-  const threads = smtp.mails.map((mail) => header(mail, "In-Reply-To"));
-  assert.deepEqual(smtp.mails.map((mail) => header(mail, "References")), threads);
+  const threads = smtp.mails.map((mail) => headerOf(mail, "In-Reply-To"));
+  assert.deepEqual(smtp.mails.map((mail) => headerOf(mail, "References")), threads);
   assert.equal(new Set(threads.slice(0, 4)).size, 1);
   assert.notEqual(threads[4], threads[0]);
 });
@@ -150,7 +142,7 @@ test("nothing that comes from outside becomes a header, markup or a link that ru
   await notify(notification);
   const mail = smtp.mails[0]!;
   assert.deepEqual(mail.to, ["ops@example.org"]);
-  assert.equal(header(mail, "Bcc"), undefined);
+  assert.equal(headerOf(mail, "Bcc"), undefined);
   const { html, subject, text } = rendered(exporter, notification);
   assert.doesNotMatch(subject, /\p{Cc}|\u202e/u);
   assert.doesNotMatch(text, /[^\P{Cc}\n]|\u202e/u);
@@ -245,7 +237,7 @@ test("recipients that are put off are asked for again alone", async (t) => {
   smtp.recipients.clear();
   await notify(notificationOf(alertOf()));
   assert.deepEqual(smtp.mails.map(({ to }) => to), [["ops@example.org"], ["late@example.org"], ["slow@example.org"]]);
-  assert.equal(new Set(smtp.mails.map((mail) => header(mail, "Message-ID"))).size, 1);
+  assert.equal(new Set(smtp.mails.map((mail) => headerOf(mail, "Message-ID"))).size, 1);
   await notify({ ...notificationOf(alertOf()), id: "n2" });
   assert.equal(smtp.mails.at(-1)!.to.length, 3);
 });
@@ -296,7 +288,7 @@ test("who sends is told by the address, whatever stands around it", async (t) =>
   for (const [from, domain] of [["a@x.example", "x.example"], ["A B <a@y.example>", "y.example"], ["a@[127.0.0.1]", "sojourn.invalid"]] as const) {
     const { smtp, notify } = await setUp(t, { from });
     await notify(notificationOf(alertOf()));
-    assert.ok(header(smtp.mails[0]!, "Message-ID")!.endsWith(`@${domain}>`), from);
+    assert.ok(headerOf(smtp.mails[0]!, "Message-ID")!.endsWith(`@${domain}>`), from);
   }
 });
 

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 
@@ -109,4 +110,12 @@ export async function fakeSmtp({ auth = false, cert, implicit = false, key, plai
     failNext: (at, ...more) => void failures[at].push(...more),
     [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(resolve)),
   };
+}
+
+/** A header of the mail, unfolded; it must not be there twice. */
+export function headerOf({ raw }: TakenMail, name: string): string | undefined {
+  const lines = raw.slice(0, raw.indexOf("\r\n\r\n")).replace(/\r\n[ \t]+/g, " ").split("\r\n");
+  const found = lines.filter((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}: `));
+  assert.ok(found.length <= 1, `${name} is there ${found.length} times`);
+  return found[0]?.slice(name.length + 2);
 }
