@@ -1,3 +1,4 @@
+import type { Sample } from "../sdk/metrics.ts";
 import type { AlertState } from "./alert_state.ts";
 
 /** Finds alerts by their dedup key, and counts those that fire. Told of each change. */
@@ -35,6 +36,20 @@ export class AlertIndex {
 
   firingOf(type: string, rule: string): number {
     return this.#counts.get(type)?.get(rule) ?? 0;
+  }
+
+  /** Open alerts by name, status and severity. */
+  *samples(): Iterable<Sample> {
+    const counts = new Map<string, { labels: string[]; value: number }>();
+    for (const { alert, status, labels: { severity = "" } } of this.#byKey.values()) {
+      if (status === "resolved") continue;
+      const labels = [alert, status, severity];
+      const key = JSON.stringify(labels);
+      const counted = counts.get(key);
+      if (counted === undefined) counts.set(key, { labels, value: 1 });
+      else counted.value++;
+    }
+    yield* counts.values();
   }
 
   #count({ type, rule }: AlertState, by: number): void {

@@ -1,17 +1,17 @@
 import type { Acknowledgement, Alert } from "../sdk/alert.ts";
 import { cut } from "../sdk/alert_text.ts";
-import type { Clock, Timer } from "../sdk/clock.ts";
+import type { Timer } from "../sdk/clock.ts";
 import type { Sample } from "../sdk/metrics.ts";
 import type { Observation } from "../sdk/observation.ts";
 import type { EvaluatedResource, Judge, Transition } from "../sdk/resource.ts";
-import type { RuleDeclaration } from "../sdk/rule.ts";
 import type { Cell, Persistent, Store, TableChange } from "../sdk/store.ts";
 import { AlertIndex } from "./alert_index.ts";
 import { ALERTS, alertCells, alertStates, toAlert, type AlertState, type ConfiguredRule } from "./alert_state.ts";
+import type { AlertsOptions } from "./alerts_options.ts";
 import { Evaluator, REMEMBERED } from "./evaluator.ts";
 import { Freshness } from "./freshness.ts";
 import { GroupEvaluator } from "./groups/group_evaluator.ts";
-import { Life, type Telling } from "./life.ts";
+import { Life } from "./life.ts";
 import { Orphans } from "./orphans.ts";
 import { reconcile, ruleKey } from "./reconcile.ts";
 import { ResolvedAlerts } from "./resolved_alerts.ts";
@@ -19,27 +19,6 @@ import { RuleMemory } from "./rule_memory.ts";
 import type { ActiveRule } from "./rule_set.ts";
 
 const COMMENT_LENGTH_MAX = 1_000;
-
-export interface AlertsOptions {
-  readonly clock: Clock;
-  readonly externalLabels: () => Readonly<Record<string, string>>;
-  readonly evaluationIntervalMs: () => number;
-  readonly onFailure: (rule: RuleDeclaration, message: string) => void;
-  readonly notify: (alert: Alert, exporters: readonly string[], telling: Telling) => void;
-  /** Somebody has seen an alert that fires. */
-  readonly acknowledged?: (alert: Alert) => void;
-  /** Something must be committed; `urgent` when somebody may have to be told. */
-  readonly changed: (urgent: boolean) => void;
-  /** Row of a live resource. */
-  readonly rowOf: (type: string, id: string) => number | undefined;
-  readonly judgeAll: (type: string) => void;
-  /** The type may be judged from now on. */
-  readonly resume: (type: string) => void;
-  /** What this receiver feeds may be judged again; `wasStale` says of what nothing could be heard meanwhile, by its sources. */
-  readonly heard: (receiver: string, wasStale: (sources: readonly string[]) => boolean) => void;
-  /** Receivers that told of the live resource in this row. */
-  readonly sourcesOf: (type: string, row: number) => readonly string[];
-}
 
 /** Every alert, its rule or not: what is open, and what was until a moment ago. */
 export class Alerts implements Persistent, Judge {
@@ -212,16 +191,8 @@ export class Alerts implements Persistent, Judge {
   }
 
   /** `sojourn_alerts{alertname,alertstate,severity}`. */
-  *samples(): Iterable<Sample> {
-    const counts = new Map<string, { labels: string[]; value: number }>();
-    for (const state of this.#open()) {
-      const labels = [state.alert, state.status, state.labels["severity"] ?? ""];
-      const key = JSON.stringify(labels);
-      const counted = counts.get(key);
-      if (counted === undefined) counts.set(key, { labels, value: 1 });
-      else counted.value++;
-    }
-    yield* counts.values();
+  samples(): Iterable<Sample> {
+    return this.#index.samples();
   }
 
   async restore(store: Store): Promise<void> {
@@ -272,20 +243,11 @@ export class Alerts implements Persistent, Judge {
     this.#freshness.known(({ declaration: { type } }) => !held.has(type) && (failing.size === 0 || types.get(type)?.judged === true));
   }
 
-  /** Says of each open alert whether its sources can still be read: a failing one, or one that is read again, concerns few. */
   #markStale(): void {
     const now = this.#options.clock.now();
-    for (const [type, { all }] of this.#evaluator.types) {
-      for (const { open } of all) {
-        for (const [row, state] of open) {
-          const stale = this.#evaluator.failing.size > 0 && this.#evaluator.isStale(this.#options.sourcesOf(type, row as number));
-          // After a start nobody knows before the receivers have said something.
-          if (stale === (state.staleSince !== undefined) || (!stale && this.isHeld(type))) continue;
-          state.staleSince = stale ? now : undefined;
-          this.#dirty.add(state);
-          this.#options.changed(false);
-        }
-      }
+    for (const state of this.#evaluator.markStale(this.#options.sourcesOf, now)) {
+      this.#dirty.add(state);
+      this.#options.changed(false);
     }
   }
 

@@ -67,6 +67,24 @@ export class Evaluator implements Judge {
     return sources.every((source) => source === receiver || this.failing.has(source) || this.receivers?.has(source) === false);
   }
 
+  /**
+   * Says of each open alert whether its sources can still be read. Gives those of which something else was said before. A
+   * receiver that fails, or is read again, concerns few.
+   */
+  *markStale(sourcesOf: (type: string, row: number) => readonly string[], now: number): Iterable<AlertState> {
+    for (const [type, { all }] of this.#types) {
+      for (const { open } of all) {
+        for (const [row, state] of open) {
+          const stale = this.failing.size > 0 && this.isStale(sourcesOf(type, row as number));
+          // After a start nobody knows before the receivers have said something.
+          if (stale === (state.staleSince !== undefined) || (!stale && this.held.has(type))) continue;
+          state.staleSince = stale ? now : undefined;
+          yield state;
+        }
+      }
+    }
+  }
+
   mayExpire(resource: EvaluatedResource): boolean {
     return !this.held.has(resource.type) && !this.isStale(resource.sources);
   }
