@@ -109,7 +109,7 @@ export const expectSchema: Schema = {
     notifications: {
       type: "array",
       maxItems: 10_000,
-      description: "What exporters took since the last `notifications`: in order, of one instant by the exporter's id; as many.",
+      description: "What exporters took since the last `notifications`: in order, of one instant by the exporter's id; as many. What alertmanager is told again and again is left out.",
       items: expectedNotification,
     },
     spans: { type: "array", maxItems: 10_000, description: "Spans that exporters took since the last `spans`, in the same order; as many.", items: expectedSpan },

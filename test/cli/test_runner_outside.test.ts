@@ -169,3 +169,19 @@ test("a poll of mocked answers takes what a poll takes: a simulated day of them 
   const ms = await cpu(24);
   assert.ok(ms < 5_000, `${ms} ms of processor time`);
 });
+
+test("what is missing stands beside what it was meant for, also among many; what is told every minute is news once", async () => {
+  const yaml = ORDER([pending("o1"), "advance: 40m", sent("{ to: pager, cause: changed }", "{ to: slack, text: nobody }")])
+    .replace("[{ pager: { group_wait: 0s } }]", "[{ pager: {} }, { alertmanager: { urls: ['http://am.invalid'] } }]");
+  const { out } = await run(yaml.replace("to: slack", "to: order/none"));
+  assert.deepEqual(out, []);
+  const lines = await complaint(yaml.replace(", { to: slack, text: nobody }", ", { to: alertmanager, status: resolved }"));
+  assert.deepEqual(lines.slice(1, 7), [
+    "  - { to: alertmanager/order, status: resolved }",
+    "  + { to: alertmanager/order, status: firing }   # 2026-01-01T00:30:00Z",
+    "      status: expected resolved, got firing",
+    "  - { to: pager/order, cause: changed }",
+    "  + { to: pager/order, cause: fired }   # 2026-01-01T00:30:00Z",
+    "      cause: expected changed, got fired",
+  ]);
+});

@@ -51,10 +51,15 @@ function own(map: Readonly<Record<string, string>>, name: string): string | unde
   return Object.hasOwn(map, name) ? map[name] : undefined;
 }
 
+/** The keys by which an alert is known. */
+export function usualAlert({ group }: Alert): ExpectedAlert {
+  return group === undefined ? { alert: "", resource: "", status: "firing" } : { alert: "", group, status: "firing" };
+}
+
 const CHANGES: Kind<ExpectedAlert, Change> = {
   one: "change of alerts",
   many: "changes of alerts",
-  usual: { alert: "", resource: "", status: "firing" },
+  usual: ({ alert }) => usualAlert(alert),
   seen: ({ alert }, expected) => seenAlert(alert, expected),
   related: (expected, differing) => (["alert", "rule", "resource", "group"] as const).some((key) => expected[key] !== undefined && !differing.has(key)),
 };

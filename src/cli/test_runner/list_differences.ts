@@ -16,11 +16,11 @@ export interface Happened {
 export interface Kind<E extends object, G extends Happened> {
   readonly one: string;
   readonly many: string;
-  /** What it is known by, when nothing was expected in its place. */
-  readonly usual: E;
+  /** The keys by which it is known, when nothing was expected in its place; their values do not matter. */
+  usual(got: G): E;
   /** It, in the words in which it is expected. */
   seen(got: G, expected: E): Json;
-  /** It is worth saying what differs; `differing`: the keys that do. With nothing in common that would say nothing. */
+  /** What was expected may have been meant for it; `differing`: the keys that differ. With nothing in common to say what differs would say nothing. */
   related(expected: E, differing: ReadonlySet<string>): boolean;
 }
 
@@ -61,23 +61,27 @@ function shortened(asExpected: readonly string[]): readonly string[] {
   return asExpected.length <= 4 ? asExpected : [asExpected[0]!, `  … ${asExpected.length - 2} more as expected`, asExpected.at(-1)!];
 }
 
-/** What stands between two that are as expected: the first missing beside the first unexpected, and so on. */
+/** What stands between two that are as expected: what is missing beside the first unexpected that it has to do with. */
 function gapLines<E extends object, G extends Happened>(kind: Kind<E, G>, gap: readonly Aligned<E, G>[]): string[] {
   const missing = gap.flatMap(({ a }) => a ?? []);
   const surplus = gap.flatMap(({ b }) => b ?? []);
-  const lines: string[] = [];
-  for (let i = 0; i < Math.max(missing.length, surplus.length); i++) {
-    const wanted = missing[i];
-    const got = surplus[i];
+  const beside = new Map<G, E>();
+  const alone = missing.filter((wanted) => {
+    const pair = surplus.find((got) => !beside.has(got) && isRelated(kind, wanted, differences(kind, wanted, got)));
+    if (pair !== undefined) beside.set(pair, wanted);
+    return pair === undefined;
+  });
+  const lines = alone.map((wanted) => `- ${shown(wanted as Json)}`);
+  for (const got of surplus) {
+    const wanted = beside.get(got);
     if (wanted !== undefined) lines.push(`- ${shown(wanted as Json)}`);
-    if (got === undefined) continue;
-    lines.push(`+ ${written(kind, got, wanted ?? kind.usual)}   # ${formatTime(got.at)}`);
-    for (const [path, should, is] of wanted === undefined ? [] : explained(kind, wanted, got)) lines.push(`    ${path}: expected ${shown(should)}, got ${shown(is)}`);
+    lines.push(`+ ${written(kind, got, wanted ?? kind.usual(got))}   # ${formatTime(got.at)}`);
+    if (wanted === undefined) continue;
+    for (const [path, should, is] of differences(kind, wanted, got)) lines.push(`    ${path}: expected ${shown(should)}, got ${shown(is)}`);
   }
   return lines;
 }
 
-function explained<E extends object, G extends Happened>(kind: Kind<E, G>, expected: E, got: G): Difference[] {
-  const found = differences(kind, expected, got);
-  return kind.related(expected, new Set(found.map(([path]) => path.split(/[.[]/)[0]!))) ? found : [];
+function isRelated<E extends object, G extends Happened>(kind: Kind<E, G>, expected: E, found: readonly Difference[]): boolean {
+  return kind.related(expected, new Set(found.map(([path]) => path.split(/[.[]/)[0]!)));
 }

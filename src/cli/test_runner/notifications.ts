@@ -1,7 +1,8 @@
 import type { Notification } from "../../sdk/alert.ts";
 import type { Json } from "../../sdk/observation.ts";
-import { defined, seenAlert, type ExpectedAlert } from "./alert_changes.ts";
+import { defined, seenAlert, usualAlert, type ExpectedAlert } from "./alert_changes.ts";
 import { listDifferences, type Happened, type Kind } from "./list_differences.ts";
+import { likeExpected } from "./subset.ts";
 
 /** What an exporter took. */
 export interface Sent extends Happened {
@@ -24,7 +25,6 @@ export interface ExpectedNotification {
 }
 
 const TEXT_SEPARATOR = " | ";
-const USUAL_ALERT: ExpectedAlert = { alert: "", resource: "", status: "firing" };
 
 /** A notification in the words in which it is expected. */
 function seen({ to, notification, body }: Sent, expected: ExpectedNotification): Json {
@@ -37,15 +37,13 @@ function seen({ to, notification, body }: Sent, expected: ExpectedNotification):
     alerts: alerts.map((alert, i) => {
       const wanted = expected.alerts?.[i] ?? expected.alerts?.at(-1) ?? alert.alert;
       if (typeof wanted === "string") return alert.alert;
-      return i < (expected.alerts?.length ?? 0) ? seenAlert(alert, wanted) : only(seenAlert(alert, USUAL_ALERT), USUAL_ALERT);
+      // One that is too many is known by its usual keys: nobody says which to show.
+      return i < (expected.alerts?.length ?? 0) ? seenAlert(alert, wanted) : likeExpected(seenAlert(alert, usualAlert(alert)), usualAlert(alert) as Json);
     }),
     body,
     text: expected.text === undefined ? undefined : textIn(body, expected.text),
   });
 }
-
-const only = (seen: Json, { ...keys }: ExpectedAlert): Json =>
-  Object.fromEntries(Object.entries(seen as Record<string, Json>).filter(([key]) => Object.hasOwn(keys, key)));
 
 /** The text itself where a text of the body holds it, else all its texts. */
 function textIn(body: Json | undefined, text: string): string | undefined {
@@ -62,7 +60,7 @@ function* textsOf(body: Json): Iterable<string> {
 const NOTIFICATIONS: Kind<ExpectedNotification, Sent> = {
   one: "notification",
   many: "notifications",
-  usual: { to: "", status: "firing", cause: "fired", alerts: [USUAL_ALERT] },
+  usual: ({ notification }) => ({ to: "", status: "firing", cause: "fired", alerts: notification.alerts.map(usualAlert) }),
   seen,
   related: (expected, differing) => expected.to === undefined || !differing.has("to"),
 };

@@ -100,10 +100,13 @@ export class Outside {
     return this.#spans !== undefined;
   }
 
-  /** Takes a notification, with what the real exporter would have sent. Throws what the real one would throw when refused. */
-  deliver(to: string, at: number, notification: Notification, render: (() => Json) | undefined): void {
+  /**
+   * Takes a notification, with what the real exporter would have sent; undefined: one that nobody asks for. Throws what the
+   * real one would throw when refused.
+   */
+  deliver(to: string, at: number, message: { readonly notification: Notification; body(): Json | undefined } | undefined): void {
     this.#refuse(to, at);
-    this.#sent?.push({ to, at, notification, body: render === undefined ? undefined : render() });
+    if (message !== undefined) this.#sent?.push({ to, at, notification: message.notification, body: message.body() });
   }
 
   /** The same for spans. */

@@ -40,7 +40,7 @@ function seen({ to, span }: SentSpan, { resource, start }: ExpectedSpan): Json {
 const SPANS: Kind<ExpectedSpan, SentSpan> = {
   one: "span",
   many: "spans",
-  usual: { name: "", resource: "", duration_seconds: 0 },
+  usual: () => ({ name: "", resource: "", duration_seconds: 0 }),
   seen,
   related: (expected, differing) => (["name", "resource"] as const).some((key) => expected[key] !== undefined && !differing.has(key)),
 };

@@ -81,16 +81,19 @@ function reachingNobody(real: Exporter, { id, clock }: ExporterContext, outside:
   }
   if (made.notify === undefined) return made;
   made.notify = async (notification) => {
-    outside.deliver(id, clock.now(), notification, real.render === undefined ? undefined : () => renderedBy(real, notification));
+    // Who wants to be told of the same every minute would drown what is news.
+    const again = real.refreshes !== undefined && notification.cause === "repeat";
+    outside.deliver(id, clock.now(), again ? undefined : { notification, body: () => renderedBy(real, notification) });
     return undefined;
   };
   return made;
 }
 
-function renderedBy(real: Exporter, notification: Notification): Json {
+function renderedBy(real: Exporter, notification: Notification): Json | undefined {
+  if (real.render === undefined) return undefined;
   try {
     // As it would travel: what is undefined is not there.
-    return JSON.parse(JSON.stringify(real.render!(notification))) as Json;
+    return JSON.parse(JSON.stringify(real.render(notification))) as Json;
   } catch (error) {
     return { "cannot be rendered": messageOf(error) };
   }
