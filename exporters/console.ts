@@ -56,7 +56,10 @@ export function consoleTo(output: () => Writable) {
     create(config) {
       const [alertLine, observationLine] =
         config.format === "json" ? [alertJson, observationJson] : [alertPretty, observationPretty];
-      const linesOf = ({ alerts, cause }: Notification): string[] => alerts.map((alert) => alertLine(alert, cause));
+      const linesOf = ({ alerts, cause, more = 0 }: Notification): string[] => {
+        const lines = alerts.map((alert) => alertLine(alert, cause));
+        return more === 0 ? lines : [...lines, config.format === "json" ? jsonLine({ more }) : `+${more} more`];
+      };
       const print = (lines: readonly string[], signal: AbortSignal): Promise<void> =>
         write(output(), lines.map((line) => `${line}\n`).join(""), signal);
       return {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import { backgroundOf, descriptionOf, factsOf, linkOf, namesOf, noteOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
+import { backgroundOf, descriptionOf, factsOf, linkOf, namesOf, noteOf, onlyOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
 import { cut, printable, summaryText, valueText } from "../../src/sdk/alert_text.ts";
 import { htmlOf } from "./html.ts";
 import { textOf } from "./text.ts";
@@ -54,7 +54,8 @@ export interface MailOptions {
 export function mailOf(notification: Notification, { subjectPrefix, alertsMax, now, agent }: MailOptions): Mail {
   const { alerts } = notification;
   const title = printable(`${statusOf(notification)}: ${namesOf(notification)}`);
-  const only = alerts.length === 1 ? ` ${subjectOf(alerts[0]!)}: ${printable(summaryText(alerts[0]!))}` : "";
+  const only = onlyOf(notification);
+  const about = only === undefined ? "" : ` ${subjectOf(only)}: ${printable(summaryText(only))}`;
   const sections: Section[] = [];
   let length = 0;
   for (const alert of alerts.slice(0, alertsMax)) {
@@ -67,11 +68,11 @@ export function mailOf(notification: Notification, { subjectPrefix, alertsMax, n
     title: cut(title, SUBJECT_MAX),
     note: noteOf(notification),
     sections,
-    hidden: alerts.length - sections.length,
+    hidden: alerts.length - sections.length + (notification.more ?? 0),
     footer: printable(`Sent by Sojourn${agent === "" ? "" : ` (${cut(agent, SUBJECT_MAX)})`}.`),
   };
   const prefix = subjectPrefix === "" ? "" : `${subjectPrefix} `;
-  return { subject: cut(`${prefix}${title}${only}`, SUBJECT_MAX), text: textOf(page), html: htmlOf(page) };
+  return { subject: cut(`${prefix}${title}${about}`, SUBJECT_MAX), text: textOf(page), html: htmlOf(page) };
 }
 
 function sectionOf(alert: Alert, now: number): Section {

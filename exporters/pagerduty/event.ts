@@ -102,14 +102,14 @@ function* detailsOf(notification: Notification, alerts: readonly Alert[]): Gener
     ...(note === undefined ? {} : { note }),
     ...(Object.keys(notification.group).length === 0 ? {} : { group: notification.group }),
   };
-  if (alerts.length === 1) {
+  if (alerts.length + (notification.more ?? 0) === 1) {
     yield { ...common, ...whole(alerts[0]!), ...over(notification) };
     yield { ...common, ...brief(alerts[0]!), ...over(notification) };
     return;
   }
   for (const [told, alertsMax] of [[whole, ALERTS_MAX], [whole, 12], [brief, ALERTS_MAX], [brief, 12]] as const) {
     const named = alerts.slice(0, alertsMax);
-    const more = alerts.length - named.length;
+    const more = alerts.length - named.length + (notification.more ?? 0);
     yield {
       ...common,
       status: statusOf(notification),

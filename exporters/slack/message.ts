@@ -1,5 +1,5 @@
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import { backgroundOf, descriptionOf, factsOf, linkOf, namesOf, noteOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
+import { backgroundOf, descriptionOf, factsOf, linkOf, namesOf, noteOf, onlyOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
 import { cut, printable, summaryText } from "../../src/sdk/alert_text.ts";
 import { escaped, link, mrkdwn, type Text } from "./text.ts";
 
@@ -33,10 +33,10 @@ export interface SlackMessage {
 export function slackMessage(notification: Notification, alertsMax: number, now: number): SlackMessage {
   const { alerts } = notification;
   const shown = alerts.slice(0, alertsMax);
-  const hidden = alerts.length - shown.length;
+  const hidden = alerts.length - shown.length + (notification.more ?? 0);
   const more = hidden > 0 ? [`+${hidden} more`] : [];
   const note = noteOf(notification);
-  const only = alerts.length === 1 ? alerts[0] : undefined;
+  const only = onlyOf(notification);
   const title = `${statusOf(notification)}: ${namesOf(notification)}`;
   const lines = only === undefined
     ? [title, ...more, ...shown.map((alert) => `${word(alert)}: ${alert.alert} ${subjectOf(alert)}: ${summaryText(alert)}`)]

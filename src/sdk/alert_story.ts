@@ -101,13 +101,14 @@ export function descriptionOf(alert: Alert): string {
 
 /** `FIRING`, `STILL FIRING`, `RESOLVED after 12m`, `37 FIRING, 2 RESOLVED`; a test says so first. */
 export function statusOf(notification: Notification): string {
-  const { alerts, cause, status } = notification;
+  const { alerts, cause, more = 0, status } = notification;
   const test = cause === "test" ? "TEST " : "";
   const word = cause === "repeat" ? "STILL FIRING" : "FIRING";
   const after = status === "resolved" ? ` after ${formatDuration(firedForMs(alerts))}` : "";
-  if (alerts.length === 1) return `${test}${alerts[0]!.status === "resolved" ? `RESOLVED${after}` : word}`;
-  const firing = alerts.filter((alert) => alert.status !== "resolved").length;
-  const parts = [...(firing > 0 ? [`${firing} ${word}`] : []), ...(firing < alerts.length ? [`${alerts.length - firing} RESOLVED${after}`] : [])];
+  if (alerts.length + more === 1) return `${test}${alerts[0]!.status === "resolved" ? `RESOLVED${after}` : word}`;
+  const over = alerts.filter((alert) => alert.status === "resolved").length + (status === "resolved" ? more : 0);
+  const firing = alerts.length + more - over;
+  const parts = [...(firing > 0 ? [`${firing} ${word}`] : []), ...(over > 0 ? [`${over} RESOLVED${after}`] : [])];
   return `${test}${parts.join(", ")}`;
 }
 
@@ -128,6 +129,11 @@ export function noteOf({ alerts, cause }: Notification): string | undefined {
   return `Still firing since ${timeText(firingSince(alerts.filter((alert) => alert.status !== "resolved")))}.`;
 }
 
+/** One alert and nothing beside it. */
+export function onlyOf({ alerts, more = 0 }: Pick<Notification, "alerts" | "more">): Alert | undefined {
+  return alerts.length + more === 1 ? alerts[0] : undefined;
+}
+
 /** Names of the alerts: `OrderStuckInPending`, `OrderStuckInPending, OrderFailed (region=eu)`. */
 export function namesOf({ alerts, group }: Pick<Notification, "alerts" | "group">): string {
   const names = [...new Set(alerts.map(({ alert }) => alert))];
@@ -145,14 +151,14 @@ function groupText(alerts: readonly Alert[], group: Readonly<Record<string, stri
  * The whole notification in a few words: an alert's summary; of several `37 orders stuck in pending (region=eu)`,
  * counting those that fire, or those that are over when none does.
  */
-export function headlineOf({ alerts, group }: Pick<Notification, "alerts" | "group">): string {
-  if (alerts.length === 1) return summaryText(alerts[0]!);
+export function headlineOf({ alerts, group, more = 0 }: Pick<Notification, "alerts" | "group" | "more">): string {
   const firing = alerts.filter((alert) => alert.status !== "resolved");
   const told = firing.length > 0 ? firing : alerts;
   const first = told[0]!;
   const same = told.every(({ alert, resource }) => alert === first.alert && resource.type === first.resource.type);
-  if (told.length === 1) return summaryText(first);
-  return same ? `${manyText(told.length, first)}${groupText(alerts, group)}` : `${told.length} alerts: ${namesOf({ alerts: told, group })}`;
+  const count = told.length + more;
+  if (count === 1) return summaryText(first);
+  return same ? `${manyText(count, first)}${groupText(alerts, group)}` : `${count} alerts: ${namesOf({ alerts: told, group })}`;
 }
 
 /** `37 orders stuck in pending` for OrderStuckInPending of orders; `37 × DiskFull` for a name that does not begin with its type. */

@@ -86,6 +86,13 @@ test("an alert about a group says which, and one about nothing has its name; a t
   ]);
 });
 
+test("alerts that the notification itself only counts are counted", () => {
+  for (const [format, last] of [["pretty", "+36 more"], ["json", '{"more":36}']] as const) {
+    const lines = create(new Sink(), format).render!({ ...notificationOf(alertOf()), more: 36 }) as string[];
+    assert.deepEqual([lines.length, lines[1]], [2, last]);
+  }
+});
+
 test("for machines the story is there, too, and render gives the lines that are printed", async () => {
   const sink = new Sink();
   const exporter = create(sink, "json");

@@ -104,6 +104,8 @@ test("of many alerts some are spelled out and the others counted; a resolve, a r
   assert.equal(subject, "57 FIRING: OrderStuckInPending (region=eu)");
   assert.equal(text.match(/^FIRING OrderStuckInPending order\/o\d+$/gm)!.length, 20);
   assert.match(text, /^\+37 more$/m);
+  const counted = rendered(exporter, { ...notificationOf(alertOf()), more: 4 });
+  assert.deepEqual([counted.subject, /^\+4 more$/m.test(counted.text)], ["5 FIRING: OrderStuckInPending", true]);
   const over = rendered(exporter, notificationOf(resolvedOf()));
   assert.equal(over.subject, "RESOLVED after 1h: OrderStuckInPending order/o1: Order o1 has been pending for 30m");
   assert.match(over.text, /^ {2}resolved: 2026-01-01T04:02:00.000Z \(recovered\)$/m);

@@ -69,6 +69,13 @@ test("a group that still fires in part updates its incident and says who is over
   assert.deepEqual(fake.incidents.map(({ status }) => status), ["resolved"]);
 });
 
+test("alerts that the notification itself only counts are counted", async (t) => {
+  const { fake, notify } = await setUp(t);
+  await notify(grouped(orders(2), { more: 5_000 }));
+  assert.equal(fake.events[0]!.payload!.summary, "5002 orders stuck in pending (region=eu)");
+  assert.deepEqual([detailsOf(fake)["more"], detailsOf(fake)["status"]], ["+5000 more", "5002 FIRING"]);
+});
+
 test("alerts of several rules are counted by name", async (t) => {
   const { fake, notify } = await setUp(t);
   await notify(grouped([alertOf(), alertOf({ alert: "OrderTooLarge" }), alertOf({ alert: "DiskFull", resource: { type: "", id: "" } })], { group: {} }));

@@ -116,6 +116,14 @@ test("a repeat says since when it fires, and a test that it is one", async (t) =
   assert.deepEqual(trial, [":red_circle: TEST FIRING: OrderStuckInPending", "*TEST: somebody tried whether this gets through; nothing is wrong.*"]);
 });
 
+test("alerts that the notification itself only counts are counted", async (t) => {
+  const { fake, notify } = await setUp(t);
+  await notify({ ...notificationOf(...Array.from({ length: 21 }, () => alertOf())), more: 36 });
+  const { text, blocks } = fake.posts[0]!;
+  assert.equal(blocks[0]!.text!.text, ":red_circle: 57 FIRING: OrderStuckInPending");
+  assert.match(text, /^57 FIRING: OrderStuckInPending\n\+37 more\n/);
+});
+
 test("no resource, summary or label can mention a channel or hide behind a link", async (t) => {
   const { fake, send } = await setUp(t);
   const evil = "<!channel> <@U1> <https://evil.example|ok> `code` & \u202e\n@here";
