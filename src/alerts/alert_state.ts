@@ -43,6 +43,8 @@ export interface ConfiguredRule {
   readonly file: string;
   /** Ids of the exporters of the pipelines that list it. */
   readonly exporters: readonly string[];
+  /** Ids of the receivers that feed what it is about. Absent: not asked for. */
+  readonly receivers?: readonly string[];
 }
 
 export const ALERTS: Table = {

@@ -55,14 +55,18 @@ export class Alerts implements Persistent, Judge {
       memory,
     });
     this.#evaluator = new Evaluator({ clock, life, memory, evaluationIntervalMs, onFailure, dropped });
-    this.#groups = new GroupEvaluator({ clock, life, memory, evaluationIntervalMs, onFailure, isHeld: (type) => this.isHeld(type) });
+    this.#groups = new GroupEvaluator({
+      clock, life, memory, evaluationIntervalMs, onFailure,
+      isHeld: (type) => this.isHeld(type),
+      isStale: (receivers) => this.isStale(receivers),
+    });
   }
 
   judge(
     resource: EvaluatedResource, leftState: string | undefined, observed: boolean, observation?: Observation, transition?: Transition,
   ): number {
-    this.#groups.tell(resource, observed);
-    return this.#evaluator.judge(resource, leftState, observed, observation, transition);
+    const next = this.#groups.tell(resource, observed, transition);
+    return Math.min(next, this.#evaluator.judge(resource, leftState, observed, observation, transition));
   }
 
   mayExpire(resource: EvaluatedResource): boolean {
@@ -94,6 +98,7 @@ export class Alerts implements Persistent, Judge {
     this.#markStale();
     this.#freshness.pass(() => {
       for (const type of new Set(active.map(({ declaration }) => declaration.type))) this.#options.judgeAll(type);
+      this.#groups.settled();
     });
     this.#known();
     this.#tidy();
@@ -129,11 +134,17 @@ export class Alerts implements Persistent, Judge {
     const { failing } = this.#evaluator;
     if (reason !== undefined) {
       failing.add(receiver);
+      this.#groups.setFailing(receiver, reason);
       return this.#markStale();
     }
-    if (!failing.delete(receiver)) return;
+    const failed = failing.delete(receiver);
+    this.#groups.setFailing(receiver, undefined);
+    if (!failed) return;
     this.#markStale();
-    this.#freshness.pass(() => this.#options.heard(receiver, (sources) => this.#evaluator.isStaleBut(receiver, sources)));
+    this.#freshness.pass(() => {
+      this.#options.heard(receiver, (sources) => this.#evaluator.isStaleBut(receiver, sources));
+      this.#groups.heard(receiver);
+    });
     this.#known();
   }
 

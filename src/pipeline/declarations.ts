@@ -5,6 +5,7 @@ import type { TypeDeclaration } from "../sdk/resource.ts";
 import { RESOURCE_FIELDS } from "../sdk/resource.ts";
 import type { RuleDeclaration } from "../sdk/rule.ts";
 import type { Instance } from "./instance.ts";
+import { failingRules } from "./failing_rules.ts";
 import { problemAt, problemText } from "./problems.ts";
 
 /** One pipeline with its instances, in order. */
@@ -19,26 +20,26 @@ export interface PipelineParts {
 export interface Declared {
   readonly types: readonly TypeDeclaration[];
   readonly rules: readonly ConfiguredRule[];
-  /** Receivers that feed each type. */
+  /** Receivers that feed each type; under no name, those that feed windows over observations of no type. */
   readonly feeds: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** Collects and checks what the components declare. Pure; what is wrong is added to `problems`. */
-export function collect(pipelines: readonly PipelineParts[], all: Problem[], _service?: Pick<ServiceConfig, "receiver_failing">): Declared {
+export function collect(pipelines: readonly PipelineParts[], all: Problem[], service: Pick<ServiceConfig, "receiver_failing">): Declared {
   // A component of several pipelines is looked at in each; what is wrong with it is said once.
   const said = new Map(all.map((problem) => [problemText(problem), problem]));
   const problems = { push: (problem: Problem): void => void said.set(problemText(problem), problem) };
-  const declared = collectAll(pipelines, problems);
+  const declared = collectAll(pipelines, problems, service);
   all.splice(0, all.length, ...said.values());
   return declared;
 }
 
 type Problems = { push(problem: Problem): void };
 
-function collectAll(pipelines: readonly PipelineParts[], problems: Problems): Declared {
+function collectAll(pipelines: readonly PipelineParts[], problems: Problems, service: Pick<ServiceConfig, "receiver_failing">): Declared {
   const types = collectTypes(pipelines, problems);
   const feeds = new Map<string, Set<string>>();
-  const rules = new Map<string, { rule: ConfiguredRule; owner: Instance; exporters: Set<string> }>();
+  const rules = new Map<string, Found>();
   for (const { receivers, processors, exporters } of pipelines) {
     let tracked: string | undefined;
     for (const instance of processors) {
@@ -46,38 +47,59 @@ function collectAll(pipelines: readonly PipelineParts[], problems: Problems): De
       checkObserved(instance, tracked, types, problems);
       if (declares?.type !== undefined) {
         tracked = declares.type.type;
-        const fed = feeds.get(tracked) ?? new Set();
-        for (const receiver of receivers) fed.add(receiver.config.id);
-        feeds.set(tracked, fed);
+        feed(feeds, tracked, receivers);
       }
       for (const declaration of declares?.rules ?? []) {
-        const type = declaration.type ?? tracked;
+        const type = declaration.type ?? tracked ?? (needsNoType(declaration) ? "" : undefined);
         if (type === undefined) {
           problems.push(problemAt(instance.config, declaration.pointer, `rule "${declaration.id}" has no type: put it after a track processor, or give it a \`type\``));
           continue;
         }
+        if (type === "" && declaration.kind === "window") feed(feeds, type, receivers);
         checkRule(instance, { ...declaration, type }, types, problems);
         const key = JSON.stringify([type, declaration.id]);
         const known = rules.get(key);
-        if (known === undefined) {
-          rules.set(key, { rule: { declaration: { ...declaration, type }, file: instance.config.file, exporters: [] }, owner: instance, exporters: new Set(notifiers(exporters)) });
-        } else if (known.owner === instance && known.rule.declaration.pointer === declaration.pointer) {
-          for (const exporter of notifiers(exporters)) known.exporters.add(exporter);
-        } else if (known.owner !== instance && bothTracks(known.owner, instance) && declaration.kind !== "expr") {
-          // With other states that has been said already; with the same ones it is one rule.
-          for (const exporter of notifiers(exporters)) known.exporters.add(exporter);
+        const found = known ?? { declaration: { ...declaration, type }, owner: instance, exporters: new Set(), receivers: new Set() };
+        const isSame = found.owner === instance && found.declaration.pointer === declaration.pointer;
+        // With other states that has been said already; with the same ones it is one rule.
+        const isOfTracks = found.owner !== instance && bothTracks(found.owner, instance) && declaration.kind !== "expr";
+        if (isSame || isOfTracks) {
+          for (const exporter of notifiers(exporters)) found.exporters.add(exporter);
+          for (const { config } of receivers) found.receivers.add(config.id);
+          rules.set(key, found);
         } else {
-          const { place } = known.owner.config.locate(known.rule.declaration.pointer);
+          const { place } = found.owner.config.locate(found.declaration.pointer);
           problems.push(problemAt(instance.config, declaration.pointer, `rule "${declaration.id}" of type ${type} is also at ${place.file}:${place.line}; give one an \`id\``));
         }
       }
     }
   }
-  return {
-    types: [...types.values()],
-    rules: [...rules.values()].map(({ rule, exporters }) => ({ ...rule, exporters: [...exporters].sort() })),
-    feeds,
-  };
+  return { types: [...types.values()], rules: [...[...rules.values()].map((rule) => configured(rule, feeds)), ...failingRules(pipelines, service.receiver_failing)], feeds };
+}
+
+/** A rule, and the pipelines that list it, taken together. */
+interface Found {
+  readonly declaration: RuleDeclaration & { readonly type: string };
+  readonly owner: Instance;
+  readonly exporters: Set<string>;
+  readonly receivers: Set<string>;
+}
+
+/** A window is about what passes it, all others about resources, whoever feeds them. */
+function configured({ declaration, owner, exporters, receivers }: Found, feeds: ReadonlyMap<string, ReadonlySet<string>>): ConfiguredRule {
+  const feeding = declaration.kind === "window" ? receivers : (feeds.get(declaration.type) ?? receivers);
+  return { declaration, file: owner.config.file, exporters: [...exporters].sort(), receivers: [...feeding].sort() };
+}
+
+function feed(feeds: Map<string, Set<string>>, type: string, receivers: readonly Instance[]): void {
+  const fed = feeds.get(type) ?? new Set();
+  for (const receiver of receivers) fed.add(receiver.config.id);
+  feeds.set(type, fed);
+}
+
+/** About observations of any kind, or about nothing. */
+function needsNoType({ kind }: RuleDeclaration): boolean {
+  return kind === "window" || kind === "always";
 }
 
 /** Several tracks of one type raise the same alerts. */
@@ -137,17 +159,22 @@ function checkObserved(instance: Instance, tracked: string | undefined, types: R
   }
 }
 
-/** A rule may read only what its type tracks; otherwise it would never hold, and nobody would know. */
+/**
+ * What a rule reads of a resource must be tracked; otherwise it would never hold, and nobody would know. Its expressions on an
+ * observation read the resource tracked before them: see `checkObserved`.
+ */
 function checkRule(instance: Instance, rule: RuleDeclaration & { readonly type: string }, types: ReadonlyMap<string, TypeDeclaration>, problems: Problems): void {
   const type = types.get(rule.type);
   if (type === undefined) {
+    if (rule.type === "") return;
     const known = [...types.keys()];
     problems.push(problemAt(instance.config, rule.pointer, `no track feeds type "${rule.type}"; ${suggestion(rule.type, known)}`));
     return;
   }
-  const names = new Set<string>(rule.kind === "expr" ? rule.expr.reads.self : []);
-  for (const template of [...rule.labels.values(), ...rule.annotations.values()]) for (const name of template.reads.self) names.add(name);
-  checkAttributes(instance, rule.pointer, names, type, problems);
+  for (const { pointer, reads, scope } of instance.uses) {
+    if (scope.includes("body") || (pointer !== rule.pointer && !pointer.startsWith(`${rule.pointer}/`))) continue;
+    checkAttributes(instance, pointer, reads.self, type, problems);
+  }
 }
 
 function checkAttributes(instance: Instance, pointer: string, names: Iterable<string>, type: TypeDeclaration | undefined, problems: Problems): void {

@@ -8,6 +8,9 @@ const STUCK = "states: { pending: { stuck_after: 30m } }";
 const BEHIND = { receivers: "feed: { behind: true }" };
 const OTHER = "[{ alert: Large, expr: self.amount > 100, for: 5m }]";
 
+/** Without what is said of receivers themselves. */
+const told = (lines: readonly string[]): string[] => lines.filter((line) => !line.includes("ReceiverFailing"));
+
 /** The file is rejected, and its last good version does not run. */
 const rejected = (wanted: Wanted): Wanted => ({
   ...wanted, components: [], pipelines: [],
@@ -60,13 +63,13 @@ test("nobody waits for a receiver that cannot read its source; what only that fe
   await h.send("feed/dead", { id: "b", status: "pending", at: old });
   h.receiver("feed").caughtUp();
   await h.advance(1);
-  assert.deepEqual(h.sent, []);
+  assert.deepEqual(told(h.sent), []);
   h.receiver("feed/dead").failing("no route");
   await h.advance(1);
-  assert.deepEqual(h.sent, ["recorder: FIRING OrderStuckInPending a"]);
+  assert.deepEqual(told(h.sent), ["recorder: FIRING OrderStuckInPending a"]);
   h.receiver("feed/dead").failing(undefined);
   await h.advance(1);
-  assert.deepEqual(h.sent.slice(1), ["recorder: FIRING OrderStuckInPending b"]);
+  assert.deepEqual(told(h.sent).slice(1), ["recorder: FIRING OrderStuckInPending b"]);
 });
 
 test("an alert of which an unacknowledged change is lost in a crash is found again", async () => {
@@ -87,10 +90,10 @@ test("what only a failing source feeds neither fires nor resolves; when it can b
   h.receiver("feed").failing("401");
   await h.send("feed", [{ id: "a", status: "paid" }, { id: "a", status: "done" }, { id: "b", status: "pending" }]);
   await h.advance(31 * MINUTE);
-  assert.equal(h.sent.length, 1);
+  assert.equal(told(h.sent).length, 1);
   h.receiver("feed").failing(undefined);
   await h.advance(1);
-  assert.deepEqual(h.sent.slice(1).sort(), ["recorder: FIRING OrderStuckInPending b", "recorder: RESOLVED OrderStuckInPending a recovered"]);
+  assert.deepEqual(told(h.sent).slice(1).sort(), ["recorder: FIRING OrderStuckInPending b", "recorder: RESOLVED OrderStuckInPending a recovered"]);
 });
 
 test("a receiver that failed and is replaced stays failing until its successor has read", async () => {
@@ -99,11 +102,11 @@ test("a receiver that failed and is replaced stays failing until its successor h
   h.receiver("feed").failing("no route");
   await h.reload(orders({ track: STUCK, ...BEHIND }));
   await h.advance(31 * MINUTE);
-  assert.deepEqual(h.sent, []);
+  assert.deepEqual(told(h.sent), []);
   assert.deepEqual(h.now.agent.degraded, ["feed: no route"]);
   h.receiver("feed").caughtUp();
   await h.advance(1);
-  assert.deepEqual(h.sent, ["recorder: FIRING OrderStuckInPending a"]);
+  assert.deepEqual(told(h.sent), ["recorder: FIRING OrderStuckInPending a"]);
 });
 
 test("a removed rule's alerts end after five minutes, with that reason; a rule that comes back in time ends none", async () => {

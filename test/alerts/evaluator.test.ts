@@ -165,6 +165,9 @@ test("where condition and `clear` overlap an alert does not come and go", async 
 
 const ABSENT = "[{ alert: Silent, absent_for: 10m }]";
 
+/** Without what is said of receivers themselves. */
+const told = (lines: readonly string[]): string[] => lines.filter((line) => !line.includes("ReceiverFailing"));
+
 test("a resource that has gone silent is an alert until it is heard of; one that has ended is not", async () => {
   await using h = await harness(orders({ track: "states: { done: { terminal: true } }", rules: ABSENT }));
   await h.send("feed", [{ id: "a", status: "x" }, { id: "b", status: "done" }]);
@@ -198,16 +201,16 @@ test("silence while all receivers of a resource fail is none; of what others fee
   await h.send("feed/b", { id: "b", status: "x" });
   h.receiver("feed").failing("401");
   await h.advance(30 * MINUTE);
-  assert.deepEqual(h.changes, ["FIRING Silent b"]);
+  assert.deepEqual(told(h.changes), ["FIRING Silent b"]);
   h.receiver("feed").failing(undefined);
   await h.advance(10 * MINUTE - 1);
-  assert.deepEqual(h.changes, ["FIRING Silent b"]);
+  assert.deepEqual(told(h.changes), ["FIRING Silent b"]);
   await h.advance(1);
-  assert.deepEqual(h.changes, ["FIRING Silent b", "FIRING Silent a"]);
+  assert.deepEqual(told(h.changes), ["FIRING Silent b", "FIRING Silent a"]);
   h.receiver("feed").failing("401");
   h.receiver("feed").failing(undefined);
   await h.advance(1);
-  assert.equal(h.changes.length, 2, "what was silent before its receiver failed is so after");
+  assert.equal(told(h.changes).length, 2, "what was silent before its receiver failed is so after");
 });
 
 test("absence goes on after a reload: which resources there are is known", async () => {

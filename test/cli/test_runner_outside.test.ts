@@ -21,7 +21,8 @@ const pager = defineExporter({
 });
 const definitions: readonly AnyDefinition[] = [...components, pager as unknown as AnyDefinition];
 
-const ORDER = (steps: readonly string[]): string => order(steps).replace("    rules:", "    notify: [{ pager: { group_wait: 0s } }]\n    rules:");
+const ORDER = (steps: readonly string[]): string =>
+  `${order(steps).replace("    rules:", "    notify: [{ pager: { group_wait: 0s } }]\n    rules:")}\nservice: { receiver_failing: { enabled: false } }\n`;
 const POLLED = (steps: readonly string[], more = ""): string => ORDER(steps).replace("webhook: { listen: 127.0.0.1:0, path: /orders }", `http_poll: { url: "http://shop.invalid/orders", each: body.orders, interval: 10s, jitter: 0s${more} }`);
 
 async function run(yaml: string): Promise<Ran> {

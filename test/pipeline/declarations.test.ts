@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { harness, orders } from "../support/agent.ts";
+import { harness, orders, type Harness } from "../support/agent.ts";
 
 const at = String.raw`/agent\.yaml:\d+:\d+ `;
 
@@ -14,6 +14,11 @@ async function refusal(yaml: string): Promise<string> {
   throw new Error("it runs");
 }
 
+/** How many rules there are beside those about receivers. */
+function ownRules(h: Harness): number {
+  return h.now.agent.graph.declared.rules.filter(({ declaration }) => declaration.kind !== "failing").length;
+}
+
 function withSecond(track: string, first = ""): string {
   return orders({ track: first }).replace("exporters: { recorder: {} }", `  track/b: { type: order, id: body.ref, ${track} }\nexporters: { recorder: {} }`)
     + "    other: { receivers: [feed], processors: [track/b], exporters: [] }\n";
@@ -23,7 +28,7 @@ test("two different declarations of one type's states are an error that names bo
   const first = "states: { pending: { stuck_after: 30m, terminal: false }, paid: {} }";
   assert.match(await refusal(withSecond("states: { pending: { stuck_after: 31m } }", first)), new RegExp(`${at}.*type order has other states at .*agent\\.yaml:\\d+; .*leave them out`));
   await using h = await harness(withSecond("states: { paid: {}, pending: { terminal: false, stuck_after: 30m } }", first));
-  assert.equal(h.now.agent.graph.declared.rules.length, 1);
+  assert.equal(ownRules(h), 1);
 });
 
 test("a track that is silent about states leaves their limits alone", async () => {
@@ -52,5 +57,39 @@ test("two rules of one id are an error, also where one names the type and the ot
     assert.match(await refusal(orders({ rules })), /rule "A".*give one an `id`/);
   }
   await using h = await harness(orders({ rules: "[{ alert: A, expr: 'true' }, { alert: A, id: A2, expr: 'false' }]" }));
-  assert.equal(h.now.agent.graph.declared.rules.length, 2);
+  assert.equal(ownRules(h), 2);
+});
+
+test("each receiver has a rule of its own, told to those who are told of what it feeds", async () => {
+  await using h = await harness(orders({ receivers: "feed: {}, feed/b: {}", exporters: "recorder: {}, sink: {}" }) + "    other: { receivers: [feed/b], processors: [], exporters: [sink] }\n");
+  const rules = h.now.agent.graph.declared.rules.map(({ declaration, exporters, receivers }) => [declaration.kind, declaration.id, exporters, receivers]);
+  assert.deepEqual(rules, [
+    ["failing", "ReceiverFailing/feed", ["recorder"], ["feed"]],
+    ["failing", "ReceiverFailing/feed/b", ["recorder"], ["feed/b"]],
+  ]);
+});
+
+test("a rule on many may read only what its type tracks, in its measure, its groups and its condition", async () => {
+  for (const [rule, at] of [
+    ["aggregate: { sum: self.amuont }, expr: value > 1", "aggregate.sum"],
+    ["aggregate: { count: true, when: self.amuont > 1 }, expr: value > 1", "aggregate.when"],
+    ["aggregate: { count: true, by: { a: self.amuont } }, expr: value > 1", "aggregate.by.a"],
+    ["expect: { within: 1h }, expr: self.amuont > 1", "expr"],
+    ["window: { sum: self.amuont, over: 5m }, expr: value > 1", "window.sum"],
+    ["sequence: { after: self.amuont > 1, followed_by: 'true', within: 1h }", "sequence.after"],
+  ]) {
+    const message = await refusal(orders({ rules: `[{ alert: A, ${rule} }]` }));
+    assert.match(message, new RegExp(`rules(\\.|\\[)0\\]?\\.${at}.*self\\.amuont is not tracked for type order; .*amount`));
+    assert.equal(message.split("\n").length, 1);
+  }
+});
+
+test("a window over observations, and a rule that fires always, need no track; a window there reads no resource", async () => {
+  const untracked = (rules: string): string => orders({ rules }).replace("[track/order, threshold/order]", "[threshold/order]");
+  await using h = await harness(untracked("[{ alert: A, window: { count: true, over: 5m }, expr: value > 1 }, { alert: B, always: true }]"));
+  assert.deepEqual(h.now.agent.graph.declared.rules.slice(0, 2).map(({ declaration }) => declaration.type), ["", ""]);
+  assert.match(await refusal(untracked("[{ alert: A, window: { count: self.amount > 1, over: 5m }, expr: value > 1 }]")), /self and transition are known only after a track/);
+  for (const rule of ["aggregate: { count: true }, expr: value > 1", "expect: { within: 1h }"]) {
+    assert.match(await refusal(untracked(`[{ alert: A, ${rule} }]`)), /rule "A" has no type: put it after a track processor/);
+  }
 });

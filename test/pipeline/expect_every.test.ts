@@ -59,9 +59,10 @@ test("what only a silent receiver feeds is stale: it is judged by the news that 
   await using it = await harness(yaml());
   await it.send("feed", [{ id: "o1", status: "pending" }, { id: "o2", status: "pending" }]);
   await it.advance(60 * MINUTE);
-  assert.deepEqual(it.changes, [], "nobody knows whether they are still pending");
+  const changes = (): string[] => it.changes.filter((line) => !line.includes("ReceiverFailing"));
+  assert.deepEqual(changes(), [], "nobody knows whether they are still pending");
   await it.send("feed", [{ id: "o1", status: "paid" }]);
-  assert.deepEqual(it.changes, ["FIRING OrderStuckInPending o2"]);
+  assert.deepEqual(changes(), ["FIRING OrderStuckInPending o2"]);
 });
 
 test("silence and what the receiver says are independent, and both heal", async () => {

@@ -118,9 +118,10 @@ test("while a crashed receiver cannot be restarted it goes on failing, whatever 
     : real(config, context));
   await it.advance(120_000);
   assert.equal(it.now.agent.receiverStatuses()["feed"]!.failing, "stopped working, is being restarted");
-  assert.deepEqual(it.changes, [], "stale: nobody can say");
+  const changes = (): string[] => it.changes.filter((line) => !line.includes("ReceiverFailing"));
+  assert.deepEqual(changes(), [], "stale: nobody can say");
   dying = false;
   await it.advance(600_000);
   assert.equal(it.now.agent.receiverStatuses()["feed"]!.failing, null);
-  assert.deepEqual(it.changes, ["FIRING OrderStuckInPending o1"]);
+  assert.deepEqual(changes(), ["FIRING OrderStuckInPending o1"]);
 });
