@@ -52,6 +52,8 @@ export interface Lane {
   readonly ended: Map<number, Entry>;
   /** In the order in which they must leave. */
   readonly byKey: Map<string, Entry[]>;
+  /** By alert, the message that says that it is over: what says that it fires again, of whatever incident, comes after it. */
+  readonly ends: Map<string, Entry>;
   readonly abort: AbortController;
   running: number;
   runningFiring: number;
@@ -67,7 +69,7 @@ export interface Lane {
 
 export function createLane(exporter: string): Lane {
   return {
-    exporter, destination: undefined, limits: undefined, firing: new Map(), ended: new Map(), byKey: new Map(), abort: new AbortController(),
+    exporter, destination: undefined, limits: undefined, firing: new Map(), ended: new Map(), byKey: new Map(), ends: new Map(), abort: new AbortController(),
     running: 0, runningFiring: 0, failures: 0, notBefore: 0, timer: undefined, tokens: Infinity, tokensAt: 0, lastWasFiring: false,
   };
 }
@@ -78,12 +80,14 @@ export function addEntry(lane: Lane, entry: Entry): void {
   const chain = lane.byKey.get(key);
   if (chain === undefined) lane.byKey.set(key, [entry]);
   else chain.push(entry);
+  if (status === "resolved" && !entry.kept) for (const { dedup_key } of entry.message.alerts) lane.ends.set(dedup_key, entry);
 }
 
 /** False when it was not there. */
 export function removeEntry(lane: Lane, entry: Entry): boolean {
   const { key, status } = entry.message;
   if (!(status === "firing" ? lane.firing : lane.ended).delete(entry.number)) return false;
+  if (status === "resolved") for (const { dedup_key } of entry.message.alerts) if (lane.ends.get(dedup_key) === entry) lane.ends.delete(dedup_key);
   const chain = lane.byKey.get(key)!;
   if (chain.length === 1) lane.byKey.delete(key);
   else chain.splice(chain.indexOf(entry), 1);
@@ -168,8 +172,20 @@ function firstReady(lane: Lane, entries: ReadonlyMap<number, Entry>, now: number
   let next = Infinity;
   for (const entry of entries.values()) {
     if (entry.busy || !entry.durable || lane.byKey.get(entry.message.key)![0] !== entry) continue;
-    if (entry.notBefore <= now) return entry;
-    next = Math.min(next, entry.notBefore);
+    const first = entries === lane.firing ? endBefore(lane, entry) ?? entry : entry;
+    if (first.busy || !first.durable || lane.byKey.get(first.message.key)![0] !== first) continue;
+    if (first.notBefore <= now) return first;
+    next = Math.min(next, first.notBefore);
   }
   return next;
+}
+
+/** A message that says of one of its alerts that it was over before. */
+function endBefore(lane: Lane, { number, kept, message }: Entry): Entry | undefined {
+  if (lane.ends.size === 0 || kept) return undefined;
+  for (const { dedup_key } of message.alerts) {
+    const end = lane.ends.get(dedup_key);
+    if (end !== undefined && end.number < number) return end;
+  }
+  return undefined;
 }

@@ -95,6 +95,15 @@ export class Outbox implements Persistent {
     this.#options.changed();
   }
 
+  /** Takes back the end of an incident of which no attempt was made; false when there is none such. The incident stays open. */
+  withdraw(exporter: string, key: string): boolean {
+    const lane = this.#lane(exporter);
+    const [first, second] = lane.byKey.get(key) ?? [];
+    if (first === undefined || second !== undefined || first.attempted || first.message.status !== "resolved") return false;
+    this.#forget(lane, first);
+    return true;
+  }
+
   /** Delivers to this exporter from now on, at most so much, or (undefined) no more: then its entries wait. */
   connect(exporter: string, destination: Destination | undefined, limits?: Limits): void {
     const lane = this.#lane(exporter);

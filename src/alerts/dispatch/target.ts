@@ -297,7 +297,10 @@ export class Target {
     if (policy.groupBy !== undefined) return this.#join(this.#group(policy.groupBy, member.alert), member, now);
     const storm = this.#byIdentity.get(identityOfStorm(rule));
     if (storm !== undefined && storm.ragesUntil > now) return this.#join(storm, member, now);
-    if (this.#parts.outbox.room(this.#parts.exporter) > 0) return this.#tellSingle(member, now);
+    const { outbox, exporter } = this.#parts;
+    if (outbox.room(exporter) > 0) return this.#tellSingle(member, now);
+    // The destination has not heard that it was over: its incident goes on, and the message takes the place of the other.
+    if (outbox.withdraw(exporter, member.key)) return this.#tellSingle(member, now, false);
     this.#overflow(member, rule, now);
   }
 
@@ -337,12 +340,12 @@ export class Target {
     if (!this.#blocked.has(incident)) this.#schedule(incident, now);
   }
 
-  #tellSingle(member: Member, now: number): void {
+  #tellSingle(member: Member, now: number, opens = true): void {
     const { outbox, exporter, ledger } = this.#parts;
     const incident = createIncident({ exporter, key: member.key, kind: "single", open: true, sentAt: now });
     place(member, incident, "told");
     ledger.put(member);
-    outbox.enqueue(exporter, singleMessage(member.alert), { opens: true });
+    outbox.enqueue(exporter, singleMessage(member.alert), { opens });
     this.#planRepeat(incident);
     this.#schedule(incident);
   }

@@ -22,7 +22,7 @@ export const HOUR = 60 * MINUTE;
 /** An exporter of the rig: what its configuration says, and what it does. */
 export interface RigExporter extends Pick<Exporter, "deduplicates" | "limits" | "refreshes"> {
   readonly config?: Readonly<Record<string, Json>>;
-  notify?: (notification: Notification, signal: AbortSignal) => Promise<Receipt> | Receipt;
+  notify?: (notification: Notification, signal: AbortSignal) => unknown;
 }
 
 export interface RigOptions {
@@ -47,6 +47,7 @@ export interface Rig {
   readonly notifications: { readonly exporter: string; readonly at: number; readonly notification: Notification }[];
   readonly counts: Record<string, number>;
   readonly options: RigOptions;
+  /** Its `value` names the episode. */
   fire(id: string, labels?: Record<string, string>, more?: { rule?: string; firstSync?: boolean }): void;
   end(id: string): void;
   isFiring(id: string): boolean;
@@ -123,7 +124,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
         dispatcher.connect(exporter, {
           deduplicates: component.deduplicates === true,
           async notify(notification, signal) {
-            const receipt = await notify?.(notification, signal);
+            const receipt = (await notify?.(notification, signal)) as Receipt;
             if (!life.alive) return receipt;
             notifications.push({ exporter, at: clock.now(), notification });
             told.push(`${exporter} ${notification.cause} ${notification.status} ${notification.alerts.map(({ resource, status }) => (status === "firing" ? "" : "-") + resource.id).join(" ")}`);
@@ -137,6 +138,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
   }
 
   let now = await begin();
+  let episodes = 0;
   const change = (alert: Alert, firstSync: boolean): void => {
     now.alerts.set(alert.dedup_key, alert);
     now.dirty().add(alert.dedup_key);
@@ -152,7 +154,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
     get deliveries() { return now.deliveries; },
     get deadLetters() { return now.deadLetters; },
     fire(id, labels = {}, { rule = "Stuck", firstSync = false } = {}) {
-      change(alertOf(id, labels, rule, clock.now()), firstSync);
+      change({ ...alertOf(id, labels, rule, clock.now()), value: ++episodes }, firstSync);
     },
     end(id) {
       const alert = now.alerts.get(`key of ${id}`);
