@@ -4,6 +4,7 @@ import type { Observation } from "../sdk/observation.ts";
 import { collect, type Declared, type PipelineParts } from "./declarations.ts";
 import type { Instance } from "./instance.ts";
 import { lifecycleTakers, takesObservations, trackedTypes } from "./lifecycle.ts";
+import { unknownTimes } from "./notifications.ts";
 import { instanceKey } from "./plan.ts";
 import { PlanError, problemAt } from "./problems.ts";
 import type { ExportQueue } from "./queue.ts";
@@ -67,6 +68,7 @@ export function buildGraph({ pipelines, service }: Pick<Wanted, "pipelines" | "s
     exporters: find(config, "exporter", config.exporters),
   }));
   const declared = collect(wired, problems, service);
+  problems.push(...unknownTimes(instances.values(), service));
   if (problems.length > 0) throw new PlanError(problems);
 
   const flows = new Map<string, Flow[]>();

@@ -4,16 +4,19 @@ import { Dispatcher } from "../alerts/dispatch/dispatcher.ts";
 import { letterOf } from "../alerts/dispatch/messages.ts";
 import { Outbox } from "../alerts/dispatch/outbox.ts";
 import { Silences } from "../alerts/dispatch/silences.ts";
-import type { ServiceConfig } from "../config/model.ts";
+import type { Problem, ServiceConfig } from "../config/model.ts";
 import { redactText } from "../config/redact.ts";
 import type { Resources } from "../resources/resources.ts";
 import type { Alert, AlertStory } from "../sdk/alert.ts";
 import { deadline, type Clock } from "../sdk/clock.ts";
 import { messageOf } from "../sdk/errors.ts";
 import { withSignal } from "../sdk/signal.ts";
+import { suggestion } from "../sdk/suggest.ts";
 import type { Committer } from "./committer.ts";
 import type { DeadLetters } from "./dead_letters.ts";
+import type { Instance } from "./instance.ts";
 import type { Instruments } from "./instruments.ts";
+import { problemAt } from "./problems.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** Alerts of a notification whose story is told, and their transitions. */
@@ -91,6 +94,7 @@ export function createNotifications(parts: NotificationParts): Notifications {
       instruments.notificationsFailed(exporter).add(1);
       reporterOf(exporter).report(error);
     },
+    onDefect: (exporter, error) => reporterOf(exporter).report(error),
     onTest(exporter, message, error) {
       if (error === undefined) instruments.notificationsSent(exporter).add(1);
       else instruments.notificationsFailed(exporter).add(1);
@@ -106,6 +110,18 @@ export function createNotifications(parts: NotificationParts): Notifications {
       dispatcher.configure(service);
     },
   };
+}
+
+/** Exporters that name times which `service.time_intervals` does not have. */
+export function unknownTimes(instances: Iterable<Instance>, { time_intervals: known }: Pick<ServiceConfig, "time_intervals">): Problem[] {
+  const names = Object.keys(known);
+  return [...instances].filter(({ config }) => config.kind === "exporter").flatMap(({ config }) =>
+    ["mute_time_intervals", "active_time_intervals"].flatMap((key) => {
+      const given = (config.config[key] ?? []) as readonly string[];
+      const wrong = (name: string): string =>
+        names.length === 0 ? `${name} is not defined: service.time_intervals has none` : `${name} is not defined in service.time_intervals; ${suggestion(name, names)}`;
+      return given.flatMap((name, i) => (names.includes(name) ? [] : [problemAt(config, `/${key}/${i}`, wrong(name))]));
+    }));
 }
 
 /** The first alerts with their story; whatever cannot be looked up is left out. */

@@ -40,6 +40,8 @@ export interface DispatcherOptions {
   readonly onSuppressed: (exporter: string, reason: Reason) => void;
   readonly onCoalesced: (exporter: string, count: number) => void;
   readonly onRefreshed: (exporter: string, error: unknown) => void;
+  /** Deciding what to tell failed. */
+  readonly onDefect: (exporter: string, error: unknown) => void;
   /** A test was sent; `error` is undefined when it was taken. */
   readonly onTest: (exporter: string, message: Message, error: unknown) => void;
   readonly deadLetters: {
@@ -176,8 +178,13 @@ export class Dispatcher implements Persistent {
   drain(changes: TableChange[]): void {
     const now = this.#options.clock.now();
     let nextMs = Infinity;
-    for (const target of this.#targets.values()) {
-      target.work(now);
+    for (const [exporter, target] of this.#targets) {
+      try {
+        target.work(now);
+      } catch (error) {
+        // A defect of ours: the commit, and the other exporters, must not suffer.
+        this.#options.onDefect(exporter, error);
+      }
       nextMs = Math.min(nextMs, target.nextMs);
     }
     this.#arm(nextMs);

@@ -455,7 +455,8 @@ export class Target {
     this.members.delete(member.key);
     this.#fresh.delete(member);
     this.#suppressed.delete(member);
-    this.#late.get(ruleOf(member.alert))?.delete(member);
+    const late = this.#late.get(ruleOf(member.alert));
+    if (late?.delete(member) === true && late.size === 0) this.#late.delete(ruleOf(member.alert));
     this.#parts.ledger.remove(member);
     if (incident?.kind === "single") this.#due.delete(incident);
     else if (incident !== undefined && member.state === "waiting" && !this.#blocked.has(incident)) this.#schedule(incident);

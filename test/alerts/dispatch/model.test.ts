@@ -21,6 +21,8 @@ class Destination {
     for (const { dedup_key, value, status: of } of alerts) {
       const episode = value as number;
       const before = this.last.get(dedup_key);
+      // An end that nobody could confirm may come again, even when a later one is known.
+      if (before !== undefined && episode < before.episode && of === "resolved" && before.status === "resolved") continue;
       assert.ok(before === undefined || episode >= before.episode, `${context}: ${dedup_key} goes back to an episode before`);
       assert.ok(!(before?.episode === episode && before.status === "resolved" && of === "firing"), `${context}: ${dedup_key} fires after its end`);
       if (before?.episode !== episode || before.status !== of) news++;
@@ -131,5 +133,6 @@ async function run({ exporter, crashes, failures }: Plan, seed: number): Promise
   assert.equal(r.dispatcher.openOn("it"), 0, context);
   assert.equal(r.outbox.pending("it"), 0, context);
   assert.equal(r.deadLetters.list(undefined, 1).length, 0);
+  assert.deepEqual(r.failures, []);
   if (!crashes && !failures) assert.equal(destination.repeated, 0, `something was told twice; ${context}`);
 }

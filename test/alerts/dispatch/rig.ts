@@ -46,6 +46,8 @@ export interface Rig {
   readonly told: string[];
   readonly notifications: { readonly exporter: string; readonly at: number; readonly notification: Notification }[];
   readonly counts: Record<string, number>;
+  /** Commits that failed. */
+  readonly failures: readonly unknown[];
   readonly options: RigOptions;
   /** Its `value` names the episode. */
   fire(id: string, labels?: Record<string, string>, more?: { rule?: string; firstSync?: boolean }): void;
@@ -65,6 +67,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
   const notifications: Rig["notifications"] = [];
   const counts: Record<string, number> = {};
   const count = (name: string, by = 1): void => void (counts[name] = (counts[name] ?? 0) + by);
+  const failures: unknown[] = [];
   let current = options;
 
   async function begin() {
@@ -112,10 +115,13 @@ export async function rig(options: RigOptions): Promise<Rig> {
       onSuppressed: (_, reason) => count(reason),
       onCoalesced: (_, by) => count("coalesced", by),
       onRefreshed: (_, error) => count(error === undefined ? "refresh healed" : "refresh failed"),
+      onDefect(_, error) {
+        throw error;
+      },
       onTest: (_, __, error) => count(error === undefined ? "test delivered" : "test failed"),
     });
     const parts: Persistent[] = [alertPart, silences, dispatcher, outbox, deliveries, deadLetters];
-    const committer: Committer = new Committer({ clock: timers, store, parts, onCommit: () => {}, onFailure: () => {}, onHealed: () => {} });
+    const committer: Committer = new Committer({ clock: timers, store, parts, onCommit: () => {}, onFailure: (error) => failures.push(error), onHealed: () => {} });
     await store.open(parts.flatMap(({ tables }) => [...tables]));
     for (const part of parts) await part.restore(store);
     const configure = (): void => {
@@ -146,7 +152,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
     now.dispatcher.changed(alert, Object.keys(current.exporters), { firstSync });
   };
   const made: Rig = {
-    clock, store, told, notifications, counts,
+    clock, store, told, notifications, counts, failures,
     get options() { return current; },
     get dispatcher() { return now.dispatcher; },
     get outbox() { return now.outbox; },
