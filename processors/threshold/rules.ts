@@ -13,6 +13,7 @@ const MEASURED: readonly ScopeName[] = ["value", "earlier", "group"];
 const GROUP: readonly ScopeName[] = ["value", "group"];
 
 const OBSERVATION_RESOLVES_AFTER = "5m";
+const EARLIER_WINDOWS_MAX = 300;
 
 /** What a rule's own texts may read, by its kind. */
 const TEMPLATE_SCOPE: Readonly<Record<RuleDeclaration["kind"], readonly ScopeName[]>> = {
@@ -72,8 +73,9 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
       return rule.on === "observation" ? observationRule() : {
         kind, ...base,
         ...groupsOf("window", rule.window!, OBSERVED),
-        overMs: positive("window/over", rule.window!.over),
+        overMs: comparable(positive("window/over", rule.window!.over), rule.window!.earlier),
         dividedBy: rule.window!.divided_by === undefined ? undefined : measureOf("window/divided_by", rule.window!.divided_by, OBSERVED),
+        onObservation: false,
         expr: required(MEASURED),
         clear: clearOf(MEASURED),
         feed: new ObservationFeed(),
@@ -118,6 +120,14 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
     return ms;
   }
 
+  /** Buckets are kept as far back as `earlier` says, as fine as `over` needs them. */
+  function comparable(overMs: number, earlier: string | undefined): number {
+    if (earlier !== undefined && durationMs(earlier) > overMs * EARLIER_WINDOWS_MAX) {
+      throw new ConfigError(`${pointer}/window/earlier`, `is more than ${EARLIER_WINDOWS_MAX} times \`over\`; allowed: a longer window, or one less far back`);
+    }
+    return overMs;
+  }
+
   function measureOf(at: string, config: MeasureConfig, scope: readonly ScopeName[]): Measure {
     const found = Object.keys(config).filter((name) => (STATISTICS as readonly string[]).includes(name) || /^p\d\d$/.test(name));
     if (found.length !== 1) {
@@ -158,6 +168,7 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
       earlierMs: undefined,
       overMs: positive("resolve_after", rule.resolve_after ?? OBSERVATION_RESOLVES_AFTER),
       dividedBy: undefined,
+      onObservation: true,
       expr: context.expression(pointer, "value > 0", MEASURED),
       feed: new ObservationFeed(),
     };
@@ -199,7 +210,8 @@ function summaryOf(rule: RuleConfig, kind: Kind): string {
     case "aggregate":
       return `${rule.alert}: {{ value }} (${text(rule.expr)})`;
     case "expect":
-      return rule.expect!.schedule === undefined ? "{{ group.id }} did not come in time" : `{{ group.id }} did not come by its schedule (${text(rule.expect!.schedule.cron)})`;
+      return (rule.expect!.ids === undefined ? `${rule.alert}: nothing came` : "{{ group.id }} did not come")
+        + (rule.expect!.schedule === undefined ? ` in ${rule.expect!.within!}` : ` by the schedule (${text(rule.expect!.schedule.cron)})`);
     case "always":
       return "Sojourn is alive";
     default:

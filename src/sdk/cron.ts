@@ -31,8 +31,8 @@ export function nextAfter(schedule: Schedule, afterMs: number): number | undefin
 
 /** The last time at or before `atMs`; undefined when there was none. */
 export function lastBefore(schedule: Schedule, atMs: number): number | undefined {
-  // Croner looks strictly before, at a resolution of a second.
-  return compiled(schedule).previousRuns(1, new Date(atMs + 1_000))[0]?.getTime();
+  // Croner looks strictly before a second, whatever its milliseconds.
+  return compiled(schedule).previousRuns(1, new Date((Math.floor(atMs / 1_000) + 1) * 1_000))[0]?.getTime();
 }
 
 const known = new Map<string, Cron>();

@@ -60,6 +60,8 @@ export interface ResourceView {
   readonly first_seen: number;
   readonly last_seen: number;
   readonly incarnation: number;
+  /** Event time of the last observation that was not late, ms; not on a copy. */
+  readonly eventTime?: number;
   /** An attribute, or undefined where it has none of that name. */
   attribute(name: string): Json | undefined;
 }
@@ -146,7 +148,6 @@ export interface EvaluatedResource extends ResourceView {
   readonly previous: string;
   /** Event time of the observation that brought it into this state, ms; `since` may be older, if the source says so. */
   readonly movedAt: number;
-  /** Event time of the last observation that was not late, ms. */
   readonly eventTime: number;
   /** Its last move was one that the declaration forbids. */
   readonly illegal: boolean;

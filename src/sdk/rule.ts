@@ -137,6 +137,8 @@ export interface WindowRule extends GroupRuleBase {
   readonly overMs: number;
   /** The value is divided by this one; no data where it is 0. */
   readonly dividedBy: Measure | undefined;
+  /** Written as `on: observation`: its measure counts what matches; without `by`, each resource is a group of its own. */
+  readonly onObservation: boolean;
   /** Where the observations come from. */
   readonly feed: ObservationFeed;
 }

@@ -34,7 +34,7 @@ export function around({ kind, type }: AnyDefinition, config: Json): Record<stri
   const own = (of: AnyDefinition["kind"]): string[] => (kind === of ? [id] : []);
   const tracks = kind === "processor" && type === "track";
   const order = {
-    type: "order", id: "body.id", state: "body.status", attributes: { amount: "body.amount" },
+    type: "order", id: "body.id", state: "body.status", attributes: { amount: "body.amount", region: "body.region" },
     states: { failed: { alert: { severity: "critical" } } },
   };
   return {

@@ -1,11 +1,13 @@
 import type { Clock } from "../../sdk/clock.ts";
 import type { EvaluatedResource, Transition } from "../../sdk/resource.ts";
-import type { GroupRule } from "../../sdk/rule.ts";
+import type { GroupRule, ObservationFeed } from "../../sdk/rule.ts";
 import type { Life } from "../life.ts";
 import type { RuleMemory } from "../rule_memory.ts";
 import { Agenda } from "./agenda.ts";
 import { AggregateWork } from "./aggregate.ts";
 import { AlwaysWork, FailingWork } from "./constant.ts";
+import { ExpectWork } from "./expected.ts";
+import { WindowWork } from "./window.ts";
 import type { ActiveGroupRule, Bench, Seen, Work } from "./work.ts";
 
 export type { ActiveGroupRule } from "./work.ts";
@@ -35,6 +37,7 @@ export class GroupEvaluator {
   #byType = new Map<string, Work[]>();
   /** What receivers said since the start; undefined: all is well. */
   readonly #said = new Map<string, string | undefined>();
+  #feeds: readonly ObservationFeed[] = [];
   readonly #seen: { -readonly [Key in keyof Seen]: Seen[Key] } = { observed: false, transition: undefined };
 
   constructor(options: GroupEvaluatorOptions) {
@@ -63,12 +66,12 @@ export class GroupEvaluator {
         known.adopt(rule);
       }
       const work = keeps ? known : this.#begin(rule);
-      if (work === undefined) continue;
       work.rank = this.#works.push(work);
       const { type } = rule.declaration;
       this.#byType.set(type, [...(this.#byType.get(type) ?? []), work]);
     }
     for (const work of before.values()) work.close();
+    this.#listen();
   }
 
   /** All resources are known. */
@@ -126,7 +129,22 @@ export class GroupEvaluator {
 
   stop(): void {
     this.#bench.agenda.stop();
+    for (const feed of this.#feeds) feed.sink = undefined;
     for (const work of this.#works) work.close();
+  }
+
+  /** Each feed goes to the windows that are made of it: one processor in several pipelines may be about several types. */
+  #listen(): void {
+    for (const feed of this.#feeds) feed.sink = undefined;
+    const windows = this.#works.filter((work) => work instanceof WindowWork);
+    const byFeed = Map.groupBy(windows, ({ declaration }) => declaration.feed);
+    for (const [feed, [first, ...others]] of byFeed) {
+      feed.sink = (observation) => {
+        first!.push(observation);
+        for (const work of others) work.push(observation);
+      };
+    }
+    this.#feeds = [...byFeed.keys()];
   }
 
   #resume(works: readonly Work[]): void {
@@ -138,7 +156,7 @@ export class GroupEvaluator {
     }
   }
 
-  #begin(rule: ActiveGroupRule): Work | undefined {
+  #begin(rule: ActiveGroupRule): Work {
     switch (rule.declaration.kind) {
       case "aggregate":
         return new AggregateWork(rule, this.#bench);
@@ -147,8 +165,9 @@ export class GroupEvaluator {
       case "failing":
         return new FailingWork(rule, this.#bench, this.#said);
       case "window":
+        return new WindowWork(rule, this.#bench);
       case "expect":
-        return undefined;
+        return new ExpectWork(rule, this.#bench);
       default:
         return rule.declaration satisfies never;
     }
@@ -162,6 +181,8 @@ function keyOf({ declaration: { type, id } }: ActiveGroupRule): string {
 /** What the rule at work keeps is of use to the one that comes after it. */
 function isSame(a: GroupRule, b: GroupRule): boolean {
   if (a.kind === "aggregate" && b.kind === "aggregate") return AggregateWork.same(a, b);
+  if (a.kind === "window" && b.kind === "window") return WindowWork.same(a, b);
+  if (a.kind === "expect" && b.kind === "expect") return ExpectWork.same(a, b);
   if (a.kind === "failing" && b.kind === "failing") return a.receiver === b.receiver;
   return a.kind === "always" && b.kind === "always";
 }

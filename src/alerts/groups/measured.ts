@@ -62,6 +62,10 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
   protected abstract isEmpty(group: G): boolean;
   /** When its number may change by time alone. */
   protected abstract changesAt(group: G, now: number): number;
+  /** When an alert of the group may be over at the earliest. */
+  protected mayEnd(_group: G, now: number): number {
+    return now;
+  }
   /** How many groups there may be beside `__other__`. */
   protected get groupsMax(): number {
     return this.declaration.groupsMax;
@@ -129,6 +133,10 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
     const { verdict, declaration } = this;
     verdict.holds = holds(declaration, this.scope(group), open, now, this.failed);
     verdict.activeAt = since;
+    if (!verdict.holds && open?.status === "firing") {
+      const mayEndAt = this.mayEnd(group, now);
+      if (mayEndAt > now) return this.bench.agenda.set(group, mayEndAt);
+    }
     const again = readsNow(declaration) ? now + this.bench.evaluationIntervalMs() : Infinity;
     this.say(group, now, this, Math.min(again, this.changesAt(group, now)));
     if (this.isEmpty(group) && !this.rule.open.has(group.key) && !this.isLasting(group)) this.drop(group);
