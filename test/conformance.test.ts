@@ -66,7 +66,7 @@ for (const definition of components) {
         const key = path.split(".").at(-1)!;
         if (!named) continue;
         const timed = /(?:^|_)(?:timeout|interval|ttl|after|for|tolerance|jitter|delay|age|wait)$/.test(key);
-        if (timed && schema["format"] !== "duration") breaches.push(`${path} is no duration`);
+        if (timed && schema["format"] !== "duration" && schema["expression"] === undefined) breaches.push(`${path} is no duration`);
         // The Collector's name, and it counts observations.
         const counts = key === "queue_size" && /observations/i.test(schema.description ?? "");
         if (/(?:^|_)(?:size|bytes)(?:$|_)/.test(key) && schema["format"] !== "size" && !counts) breaches.push(`${path} is no size`);

@@ -189,7 +189,7 @@ function baseOf(rule: RuleConfig, pointer: string, kind: Kind, summary: string, 
     forMs: durationMs(rule.for),
     keepFiringForMs: durationMs(rule.keep_firing_for),
     noData: rule.no_data,
-    flapping: rule.flapping === undefined ? undefined : { max: rule.flapping.max, withinMs: durationMs(rule.flapping.within) },
+    flapping: rule.flapping === undefined ? undefined : { max: rule.flapping.fires_max, withinMs: durationMs(rule.flapping.within) },
   };
 }
 

@@ -176,10 +176,10 @@ export const thresholdSchema = {
           flapping: {
             type: "object",
             additionalProperties: false,
-            required: ["max", "within"],
-            description: "An alert that fires more than `max` times `within` a while stays until it has been quiet for as long.",
+            required: ["fires_max", "within"],
+            description: "An alert that fires more than `fires_max` times `within` a while stays until it has been quiet for as long.",
             properties: {
-              max: { type: "integer", minimum: 1, maximum: 1_000, description: "Times." },
+              fires_max: { type: "integer", minimum: 1, maximum: 1_000, description: "So many times are well." },
               within: duration("A while."),
             },
           },
@@ -201,7 +201,7 @@ export const thresholdSchema = {
         },
         { alert: "DeviceSilent", absent_for: "10m" },
         { alert: "FailuresRising", window: { count: "body.status == 'failed'", by: { reason: "body.reason" }, over: "10m", earlier: "10m" }, expr: "value > 10 && value > 2 * earlier" },
-        { alert: "QueueTooLong", aggregate: { count: "self.state == 'pending'", by: { region: "self.region" } }, expr: "value > 1000", clear: "value < 800" },
+        { alert: "QueueTooLong", aggregate: { count: "self.state == 'pending'" }, expr: "value > 1000", clear: "value < 800" },
         { alert: "PaidNotShipped", sequence: { after: "self.state == 'paid'", followed_by: "self.state == 'shipped'", unless: "self.state == 'cancelled'", within: "2d" } },
         { alert: "ExportMissing", expect: { ids: ["nightly-export"], schedule: { cron: "30 2 * * *", timezone: "Europe/Berlin" } }, expr: "self.state == 'success'" },
       ],
@@ -241,7 +241,7 @@ export interface RuleConfig {
   readonly keep_firing_for: string;
   readonly clear?: string;
   readonly no_data: "ok" | "keep" | "alert";
-  readonly flapping?: { readonly max: number; readonly within: string };
+  readonly flapping?: { readonly fires_max: number; readonly within: string };
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
 }

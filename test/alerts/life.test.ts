@@ -99,7 +99,7 @@ test("what goes on being true is told once, however often it is said", async () 
 });
 
 test("an alert that comes and goes too often stays until it has been quiet for a while, over a restart too", async () => {
-  await using h = await harness(orders({ rules: large("flapping: { max: 2, within: 1h }") }));
+  await using h = await harness(orders({ rules: large("flapping: { fires_max: 2, within: 1h }") }));
   const flap = async (): Promise<void> => {
     await h.send("feed", { id: "a", status: "x", amount: 200 });
     await h.advance(MINUTE);

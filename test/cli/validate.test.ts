@@ -18,13 +18,13 @@ const BAD = `receivers:
 processors:
   track/order: { type: order, id: body.id, state: boddy.status }
 exporters:
-  slack: {}
+  pagerduty: {}
 service:
   pipelines:
     orders:
       receivers: [http_poll/orders, webhook/order]
       processors: [track/order]
-      exporters: [slack]
+      exporters: [pagerduty]
 `;
 
 test("what is right is said in one line, and ends with 0", async () => {
@@ -47,7 +47,7 @@ test("every problem is said at once, each as file:line:column path: message, wit
     /:2:\d+ receivers\.http_poll\/orders\.intervall: .*did you mean interval\?/,
     /:3:\d+ receivers\.webhook\/orders\.listen: /,
     /:5:\d+ processors\.track\/order\.state: .*boddy/,
-    /:7:\d+ exporters\.slack.*: .*webhook_url/,
+    /:7:\d+ exporters\.pagerduty.*: .*routing_key/,
     /:11:\d+ service\.pipelines\.orders\.receivers\[1\]: .*webhook\/order.*webhook\/orders/,
   ];
   for (const pattern of expected) assert.ok(lines.some((line) => pattern.test(line)), `${pattern} is not in:\n${err}`);
