@@ -100,12 +100,12 @@ export class Dispatcher implements Persistent {
 
   /** Alerts that this exporter was told of and that are not over for it: it must live until they are. */
   openOn(exporter: string): number {
-    return this.#targets.get(exporter)?.open ?? 0;
+    return this.#targets.get(exporter)?.book.open ?? 0;
   }
 
   /** The incident is open at the destination. */
   isOpen(exporter: string, key: string): boolean {
-    return this.#targets.get(exporter)?.isOpen(key) ?? false;
+    return this.#targets.get(exporter)?.book.isOpen(key) ?? false;
   }
 
   /** Why this alert would not be told if it were new: ids of silences, and whether another alert inhibits it. Exporters may mute it besides. */
@@ -127,12 +127,9 @@ export class Dispatcher implements Persistent {
       return { result: "not_found", reason: letter === undefined ? `there is no dead letter ${deadLetter}` : `dead letter ${deadLetter} is not a notification, or was too large to be kept whole` };
     }
     const { component: exporter } = letter;
-    const target = this.#target(exporter);
+    const { book } = this.#target(exporter);
     if (message.status === "firing") {
-      const alerts = message.alerts.flatMap(({ dedup_key }) => {
-        const member = target.members.get(dedup_key);
-        return member === undefined || member.state === "ending" ? [] : [member.alert];
-      });
+      const alerts = message.alerts.flatMap(({ dedup_key }) => book.firing(dedup_key) ?? []);
       if (alerts.length === 0 || !this.isOpen(exporter, message.key)) return { result: "refused", reason: "what it told of does not fire any more" };
       outbox.enqueue(exporter, { ...message, alerts });
     } else {

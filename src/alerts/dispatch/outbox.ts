@@ -1,12 +1,13 @@
-import type { Alert, Notification } from "../../sdk/alert.ts";
+import type { Notification } from "../../sdk/alert.ts";
 import { backoffMs } from "../../sdk/backoff.ts";
-import { deadline, type Clock } from "../../sdk/clock.ts";
+import { deadline } from "../../sdk/clock.ts";
 import { messageOf, PermanentError, RetryLaterError } from "../../sdk/errors.ts";
 import { withSignal } from "../../sdk/signal.ts";
-import type { Cell, Persistent, Store, TableChange } from "../../sdk/store.ts";
+import type { Persistent, Store, TableChange } from "../../sdk/store.ts";
 import { addEntry, createLane, entriesOf, limit, nextEntry, removeEntry, roomOf, sizeOf, takeToken, waitingOf, type Destination, type Entry, type Lane, type Limits, type Message } from "./lane.ts";
 import { superseding } from "./messages.ts";
-import { loadOutbox, OUTBOX, outboxCells } from "./outbox_rows.ts";
+import type { OutboxOptions } from "./outbox_options.ts";
+import { loadOutbox, OUTBOX, OutboxRows } from "./outbox_rows.ts";
 import { Receipts } from "./receipts.ts";
 
 const ATTEMPT_TIMEOUT_MS = 15_000;
@@ -18,27 +19,6 @@ const GIVE_UP_AFTER_MS = 24 * 3_600_000;
 /** Notifications kept for each exporter; beyond, the oldest goes to the dead letters. */
 const PENDING_MAX = 100_000;
 
-export interface OutboxOptions {
-  readonly clock: Clock;
-  /** Something must be committed, soon. */
-  readonly changed: () => void;
-  /** Resolves once what has changed so far is durable; rejects when the agent stops. */
-  readonly committed: () => Promise<void>;
-  /** Called just before an attempt: what is known of these alerts only now. Whatever fails in it is left out. */
-  readonly enrich: (alerts: readonly Alert[]) => Promise<readonly Alert[]>;
-  /** The incident is open: what the destination answers is kept for the next message. */
-  readonly isOpen: (exporter: string, key: string) => boolean;
-  readonly onSent: (exporter: string, message: Message, attempt: number) => void;
-  /** An attempt failed; `again` says whether there will be another. */
-  readonly onFailed: (exporter: string, message: Message, attempt: number, error: unknown, again: boolean) => void;
-  readonly onHealed: (exporter: string) => void;
-  readonly deadLetter: (exporter: string, message: Message, reason: string) => void;
-  /** Something waits for an exporter that is not connected. */
-  readonly onUnattended: (exporter: string) => void;
-  /** Nothing that fires waits for this exporter any more. */
-  readonly onRoom: (exporter: string) => void;
-}
-
 /**
  * Notifications on their way out. An entry is committed with the change it tells of, leaves the agent only after that commit,
  * and is forgotten only after the destination took it: so nothing is forgotten, and what a crash may repeat is the one
@@ -49,10 +29,7 @@ export class Outbox implements Persistent {
   readonly tables = [OUTBOX, ...this.#receipts.tables];
   readonly #options: OutboxOptions;
   readonly #lanes = new Map<string, Lane>();
-  #puts = new Map<number, Cell[]>();
-  #deletes: Cell[] = [];
-  #draining: Entry[] = [];
-  #fresh: Entry[] = [];
+  readonly #rows = new OutboxRows();
   #number = 0;
   #stopped = false;
   #flushed: (() => void)[] = [];
@@ -79,8 +56,7 @@ export class Outbox implements Persistent {
       opens: opens || (merges && before.opens), kept, attempted: merges && before.attempted, durable: false, busy: false, failures: 0, notBefore: 0,
     };
     addEntry(lane, entry);
-    this.#puts.set(entry.number, outboxCells(exporter, entry));
-    this.#fresh.push(entry);
+    this.#rows.put(exporter, entry);
     if (sizeOf(lane) > PENDING_MAX) this.#giveUp(lane, entriesOf(lane)[Symbol.iterator]().next().value!, `more than ${PENDING_MAX} notifications waited`);
     if (lane.destination === undefined) this.#options.onUnattended(exporter);
     this.#options.changed();
@@ -206,20 +182,12 @@ export class Outbox implements Persistent {
   }
 
   drain(changes: TableChange[]): void {
-    // What was dropped before it was ever stored is in neither.
-    if (this.#puts.size + this.#deletes.length > 0) changes.push({ table: OUTBOX, puts: [...this.#puts.values()].flat(), deletes: this.#deletes });
+    this.#rows.drain(changes);
     this.#receipts.drain(changes);
-    this.#draining = this.#fresh;
-    this.#fresh = [];
-    this.#puts = new Map();
-    this.#deletes = [];
   }
 
   committed(): void {
-    if (this.#draining.length === 0) return;
-    for (const entry of this.#draining) entry.durable = true;
-    this.#draining = [];
-    for (const lane of this.#lanes.values()) this.#pump(lane);
+    if (this.#rows.committed()) for (const lane of this.#lanes.values()) this.#pump(lane);
   }
 
   /** Breaks off what is under way; the entries stay for the next start. */
@@ -320,7 +288,7 @@ export class Outbox implements Persistent {
 
   #forget(lane: Lane, entry: Entry): void {
     if (!removeEntry(lane, entry)) return;
-    if (!this.#puts.delete(entry.number)) this.#deletes.push(entry.number);
+    this.#rows.remove(entry);
     this.#options.changed();
     if (waitingOf(lane) === 0) this.#options.onRoom(lane.exporter);
   }

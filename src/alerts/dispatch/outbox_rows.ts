@@ -1,5 +1,5 @@
 import type { Alert } from "../../sdk/alert.ts";
-import type { Cell, Store, Table } from "../../sdk/store.ts";
+import type { Cell, Store, Table, TableChange } from "../../sdk/store.ts";
 import type { Entry, Message } from "./lane.ts";
 
 /** `alert`: rows of an earlier version, of one alert each; null since. */
@@ -9,8 +9,39 @@ export const OUTBOX: Table = {
   keyColumns: 1,
 };
 
-export function outboxCells(exporter: string, { number, createdAt, message, kept }: Entry): Cell[] {
-  return [number, exporter, Math.round(createdAt), null, JSON.stringify(message), kept ? 1 : 0];
+/** What the next commit writes. An entry is durable once that is done. */
+export class OutboxRows {
+  #puts = new Map<number, Cell[]>();
+  #deletes: Cell[] = [];
+  #fresh: Entry[] = [];
+  #draining: Entry[] = [];
+
+  put(exporter: string, entry: Entry): void {
+    const { number, createdAt, message, kept } = entry;
+    this.#puts.set(number, [number, exporter, Math.round(createdAt), null, JSON.stringify(message), kept ? 1 : 0]);
+    this.#fresh.push(entry);
+  }
+
+  /** What is dropped before it was ever stored is in neither. */
+  remove({ number }: Entry): void {
+    if (!this.#puts.delete(number)) this.#deletes.push(number);
+  }
+
+  drain(changes: TableChange[]): void {
+    if (this.#puts.size + this.#deletes.length > 0) changes.push({ table: OUTBOX, puts: [...this.#puts.values()].flat(), deletes: this.#deletes });
+    this.#draining = this.#fresh;
+    this.#fresh = [];
+    this.#puts = new Map();
+    this.#deletes = [];
+  }
+
+  /** False when nothing was written that may leave now. */
+  committed(): boolean {
+    if (this.#draining.length === 0) return false;
+    for (const entry of this.#draining) entry.durable = true;
+    this.#draining = [];
+    return true;
+  }
 }
 
 /** What waited, by exporter, in order. Whether an attempt reached its destination, nobody knows. */

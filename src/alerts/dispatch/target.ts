@@ -1,25 +1,19 @@
 import type { Alert } from "../../sdk/alert.ts";
 import { matchesAll } from "../../sdk/matchers.ts";
-import { DueQueue } from "./due.ts";
-import { createIncident, place, type Incident, type Ledger, type Member } from "./members.ts";
-import { groupKey, groupMessage, singleMessage } from "./messages.ts";
+import { Admission, type AdmissionParts } from "./admission.ts";
+import { Book, type BookParts } from "./book.ts";
+import { firstSyncs } from "./first_sync.ts";
+import { LateEnds } from "./late_ends.ts";
+import { place, type Incident, type Member } from "./members.ts";
+import { groupMessage, singleMessage } from "./messages.ts";
 import { DEFAULT_POLICY, type Policy } from "./policy.ts";
 import { Refresher, type RefresherParts } from "./refresher.ts";
-import type { Reason, Suppression } from "./suppression.ts";
+import { dueAt, repeatAt, repeats, STORM_INTERVAL_MS } from "./timing.ts";
 
-/** A storm's group is told of anew at most this often, and draws in what fires this long after room ran out. */
-const STORM_INTERVAL_MS = 60_000;
 /** Groups that may wait for room; beyond, their alerts share messages by rule. */
 const BLOCKED_GROUPS_MAX = 20;
-const REPEAT_MS_MIN = 1_000;
-/** A repetition that is suppressed is looked at again after this. */
-const REPEAT_LATER_MS = 5 * 60_000;
 
-export interface TargetParts extends RefresherParts {
-  readonly ledger: Ledger;
-  readonly suppression: Suppression;
-  readonly externalLabels: () => Readonly<Record<string, string>>;
-  readonly onSuppressed: (exporter: string, reason: Reason) => void;
+export interface TargetParts extends RefresherParts, BookParts, AdmissionParts {
   /** So many alerts shared a message for want of room. */
   readonly onCoalesced: (exporter: string, count: number) => void;
 }
@@ -31,21 +25,13 @@ export interface TargetParts extends RefresherParts {
 export class Target {
   readonly #parts: TargetParts;
   readonly #refresher: Refresher;
-  readonly members = new Map<string, Member>();
-  /** Groups by labels and storms, by key. */
-  readonly #incidents = new Map<string, Incident>();
-  /** The same, by what finds them faster than a hash. */
-  readonly #byIdentity = new Map<string, Incident>();
-  readonly #due = new DueQueue<Incident>();
+  readonly book: Book;
+  readonly #admission: Admission;
+  readonly #late = new LateEnds();
   /** To be looked at with the next work. */
   readonly #fresh = new Set<Member>();
-  readonly #suppressed = new Set<Member>();
-  #suppressedEpoch = 0;
-  #suppressedNextMs = Infinity;
   /** Due, and there was no room. */
   readonly #blocked = new Set<Incident>();
-  /** Over, each an incident of its own, and there was no room; by rule. */
-  readonly #late = new Map<string, Set<Member>>();
   #policy: Policy | undefined;
   #connected = false;
   /** Groups may have lost all that waited in them. */
@@ -54,6 +40,8 @@ export class Target {
   constructor(parts: TargetParts) {
     this.#parts = parts;
     this.#refresher = new Refresher(parts);
+    this.book = new Book(parts);
+    this.#admission = new Admission(parts);
   }
 
   /** Waits for room: something leaving the outbox is reason to work. */
@@ -63,20 +51,8 @@ export class Target {
 
   /** When there is something to do although nothing changes; ms. */
   get nextMs(): number {
-    const refresh = this.#policy?.refreshes !== undefined && this.#connected && (this.members.size > 0 || this.#refresher.hasRecent) ? this.#refresher.nextMs : Infinity;
-    return Math.min(this.#due.nextMs, this.#suppressed.size > 0 ? this.#suppressedNextMs : Infinity, refresh);
-  }
-
-  /** Alerts that were told and are not over for it. */
-  get open(): number {
-    let open = 0;
-    for (const { state } of this.members.values()) if (state !== "waiting") open++;
-    return open;
-  }
-
-  /** Something of this incident was told that is not over. */
-  isOpen(key: string): boolean {
-    return this.#incidents.get(key)?.open ?? this.members.get(key)?.incident?.kind === "single";
+    const refreshes = this.#policy?.refreshes !== undefined && this.#connected && (this.book.members.size > 0 || this.#refresher.hasRecent);
+    return Math.min(this.book.due.nextMs, this.#admission.nextMs, refreshes ? this.#refresher.nextMs : Infinity);
   }
 
   /** Undefined: it does not run now. */
@@ -88,35 +64,32 @@ export class Target {
     this.#refresher.nextMs = 0;
     if (!changed) return;
     // What waits is decided on anew; a group keeps how long it has waited.
-    for (const member of this.members.values()) {
+    this.#regrouped = true;
+    for (const member of this.book.members.values()) {
       if (member.state !== "waiting" || member.incident?.kind === "storm") continue;
-      place(member, undefined);
-      this.#parts.ledger.put(member);
-      this.#suppressed.delete(member);
+      this.book.move(member, undefined, "waiting");
+      this.#admission.forget(member);
       this.#fresh.add(member);
     }
-    this.#regrouped = true;
-    for (const member of this.members.values()) {
-      const { incident } = member;
+    for (const { incident } of this.book.members.values()) {
       if (incident === undefined) continue;
-      this.#planRepeat(incident);
+      incident.repeatAt = repeatAt(incident, policy);
       this.#schedule(incident);
     }
   }
 
   changed(alert: Alert, firstSync: boolean, now: number): void {
-    const member = this.members.get(alert.dedup_key);
+    const member = this.book.members.get(alert.dedup_key);
     if (alert.status === "firing") {
-      if (member === undefined) return this.#begin(alert, firstSync);
+      if (member === undefined) return void this.#fresh.add(this.book.begin(alert, firstSync));
       if (member.state === "ending" && member.incident?.kind === "single") {
         // Another episode: the end of the one before must be told first.
         this.#tellEnd(member);
-        return this.#begin(alert, firstSync);
+        return void this.#fresh.add(this.book.begin(alert, firstSync));
       }
       member.alert = alert;
       if (member.state !== "ending") return;
-      place(member, member.incident, member.incident === undefined ? "waiting" : "told");
-      this.#parts.ledger.put(member);
+      this.book.move(member, member.incident, member.incident === undefined ? "waiting" : "told");
       if (member.incident !== undefined) this.#schedule(member.incident);
     } else if (member !== undefined && member.state !== "ending") {
       member.alert = alert;
@@ -126,27 +99,17 @@ export class Target {
   }
 
   acknowledged(alert: Alert): void {
-    const member = this.members.get(alert.dedup_key);
+    const member = this.book.members.get(alert.dedup_key);
     if (member !== undefined && member.state !== "ending") member.alert = alert;
   }
 
   /** What was known before the restart. */
   restore(members: readonly Member[], incidents: readonly Incident[]): void {
-    for (const incident of incidents) {
-      if (incident.kind === "single") continue;
-      this.#incidents.set(incident.key, incident);
-      this.#byIdentity.set(identityOf(incident), incident);
-    }
+    this.book.restore(members, incidents);
     for (const member of members) {
-      this.members.set(member.key, member);
-      const { incident, state, alert } = member;
-      if (state === "told" && alert.status === "resolved") {
-        place(member, incident, "ending");
-        this.#parts.ledger.put(member);
-      }
-      if (incident === undefined) {
-        if (member.state !== "told") this.#fresh.add(member);
-      } else if (incident.kind === "single" && member.state === "ending") this.#addLate(member);
+      if (member.state === "told" && member.alert.status === "resolved") this.book.move(member, member.incident, "ending");
+      if (member.incident === undefined && member.state !== "told") this.#fresh.add(member);
+      if (member.incident?.kind === "single" && member.state === "ending") this.#late.add(member);
     }
     for (const incident of incidents) this.#schedule(incident);
   }
@@ -154,26 +117,21 @@ export class Target {
   /** Decides, and queues what is to be told now. Called with each commit, before the outbox is. */
   work(now: number): void {
     this.#tellLate();
-    for (const incident of this.#blocked) this.#due.set(incident, now);
+    for (const incident of this.#blocked) this.book.due.set(incident, now);
     this.#blocked.clear();
     const policy = this.#policy;
     if (policy?.refreshes !== undefined) this.#tellAll(policy, policy.refreshes, now);
     else if (policy !== undefined) this.#route(policy, now);
-    if (this.#regrouped && policy !== undefined) for (const incident of this.#incidents.values()) if (incident.members.size === 0) this.#close(incident);
-    this.#regrouped &&= policy === undefined;
-    for (let incident = this.#due.take(now); incident !== undefined; incident = this.#due.take(now)) this.#tell(incident, now);
-  }
-
-  #begin(alert: Alert, firstSync: boolean): void {
-    const member: Member = { exporter: this.#parts.exporter, key: alert.dedup_key, alert, state: "waiting", incident: undefined, firstSync, counted: false };
-    this.members.set(member.key, member);
-    this.#fresh.add(member);
-    this.#parts.ledger.put(member);
+    if (this.#regrouped && policy !== undefined) {
+      this.#regrouped = false;
+      for (const incident of this.book.incidents.values()) if (incident.members.size === 0) this.#close(incident);
+    }
+    for (let incident = this.book.due.take(now); incident !== undefined; incident = this.book.due.take(now)) this.#tell(incident, now);
   }
 
   /** It was told, and is over. */
   #end(member: Member, now: number): void {
-    const { outbox, exporter, ledger } = this.#parts;
+    const { outbox, exporter } = this.#parts;
     const { incident } = member;
     const { sendResolved, deduplicates } = this.#policy ?? DEFAULT_POLICY;
     if (incident?.kind === "single") {
@@ -184,40 +142,23 @@ export class Target {
       // A message that was posted is to be updated; one that still waits is overtaken.
       if (deduplicates || outbox.hasReceipt(exporter, incident.key) || outbox.has(exporter, incident.key) || outbox.room(exporter) > 0) return this.#tellEnd(member);
     }
-    place(member, incident, "ending");
-    ledger.put(member);
+    this.book.move(member, incident, "ending");
     if (incident === undefined) this.#fresh.add(member);
-    else if (incident.kind === "single") this.#addLate(member);
     else this.#schedule(incident, now);
+    if (incident?.kind === "single") this.#late.add(member);
   }
 
   #tellEnd(member: Member): void {
-    const { outbox, exporter } = this.#parts;
-    outbox.enqueue(exporter, singleMessage(member.alert.status === "resolved" ? member.alert : { ...member.alert, status: "resolved" }));
+    this.#parts.outbox.enqueue(this.#parts.exporter, singleMessage(member.alert));
     this.#forget(member);
-  }
-
-  #addLate(member: Member): void {
-    this.#due.delete(member.incident!);
-    const rule = ruleOf(member.alert);
-    const late = this.#late.get(rule);
-    if (late === undefined) this.#late.set(rule, new Set([member]));
-    else late.add(member);
   }
 
   #tellLate(): void {
     const { outbox, exporter, externalLabels, onCoalesced } = this.#parts;
-    for (const [rule, members] of this.#late) {
-      if (outbox.queued(exporter) > 0 && outbox.room(exporter) <= 0) return;
-      this.#late.delete(rule);
-      const alerts = [...members].map(({ alert }) => alert);
-      const [first] = alerts;
-      if (alerts.length === 1) {
-        outbox.enqueue(exporter, singleMessage(first!));
-      } else {
-        outbox.enqueue(exporter, groupMessage(groupKey(externalLabels(), "ended", [rule]), { alertname: first!.alert }, "resolved", [], alerts));
-        onCoalesced(exporter, alerts.length - 1);
-      }
+    while (this.#late.size > 0 && (outbox.queued(exporter) === 0 || outbox.room(exporter) > 0)) {
+      const { message, members } = this.#late.take(externalLabels())!;
+      outbox.enqueue(exporter, message);
+      if (members.length > 1) onCoalesced(exporter, members.length - 1);
       for (const member of members) this.#forget(member);
     }
   }
@@ -226,259 +167,130 @@ export class Target {
     for (const member of this.#fresh) if (member.state === "waiting" && !matchesAll(policy.match, member.alert.labels)) this.#forget(member);
     for (const member of this.#refresher.tell(this.#fresh, now, resolvedForMs)) {
       this.#fresh.delete(member);
-      if (member.state === "ending") {
-        this.#forget(member);
-      } else {
-        place(member, undefined, "told");
-        this.#parts.ledger.put(member);
-      }
+      if (member.state === "ending") this.#forget(member);
+      else this.book.move(member, undefined, "told");
     }
-    if (this.#connected) this.#refresher.refresh(this.members, now, everyMs);
+    if (this.#connected) this.#refresher.refresh(this.book.members, now, everyMs);
   }
 
   /** Every alert that waits finds the incident that it belongs to, or is told as its own. */
   #route(policy: Policy, now: number): void {
-    const { suppression } = this.#parts;
-    if (this.#suppressed.size > 0 && (suppression.epoch !== this.#suppressedEpoch || now >= this.#suppressedNextMs)) {
-      for (const member of this.#suppressed) this.#fresh.add(member);
-      this.#suppressed.clear();
-      this.#suppressedNextMs = Infinity;
-    }
+    for (const member of this.#admission.again(now)) this.#fresh.add(member);
     if (this.#fresh.size === 0) return;
-    const firsts = new Map<string, Member[]>();
-    const admit = this.#gate(policy, now);
     const fresh = [...this.#fresh];
     this.#fresh.clear();
-    for (const member of fresh) {
-      if (member.state === "ending") this.#tellEnd(member);
-      if (member.state !== "waiting" || !admit(member)) continue;
-      const rule = ruleOf(member.alert);
-      if (!member.firstSync) this.#routeOne(policy, member, rule, now);
-      else if (firsts.has(rule)) firsts.get(rule)!.push(member);
-      else firsts.set(rule, [member]);
-    }
-    for (const [rule, members] of firsts) {
-      const identities = policy.groupBy === undefined ? undefined : new Set(members.map(({ alert }) => identityOfGroup(labelsBy(policy.groupBy!, alert))));
-      const shares = members.length > 1 && identities?.size !== 1;
-      for (const member of members) {
-        member.firstSync = false;
-        if (shares) this.#join(this.#storm(member.alert, rule), member, now);
-        else this.#routeOne(policy, member, rule, now);
-      }
-    }
+    const { alone, shared } = firstSyncs(this.#admitted(fresh, policy, now), policy.groupBy);
+    for (const member of alone) this.#routeOne(policy, member, now);
+    for (const member of shared) this.#join(this.book.storm(member.alert), member, now);
   }
 
-  /** Whether an alert that waits may be told now; puts it aside, or forgets it, when not. */
-  #gate(policy: Policy, now: number): (member: Member) => boolean {
-    const { suppression, onSuppressed, exporter } = this.#parts;
-    const reasonOf = suppression.at(now, policy);
-    let nextMs: number | undefined;
-    return (member) => {
-      if (!matchesAll(policy.match, member.alert.labels)) {
-        this.#forget(member);
-        return false;
-      }
-      const reason = reasonOf(member.alert);
-      if (reason === undefined) return true;
-      this.#suppressedNextMs = Math.min(this.#suppressedNextMs, (nextMs ??= suppression.nextMs(now, policy)));
-      this.#suppressedEpoch = suppression.epoch;
-      this.#suppressed.add(member);
-      if (member.incident !== undefined) {
-        place(member, undefined);
-        this.#parts.ledger.put(member);
-      }
-      if (!member.counted) onSuppressed(exporter, reason);
-      member.counted = true;
-      return false;
-    };
+  /** Those that may be told now; the others are put aside, or forgotten. */
+  #admitted(members: Iterable<Member>, policy: Policy, now: number): Member[] {
+    const judge = this.#admission.gate(policy, now);
+    const admitted: Member[] = [];
+    for (const member of members) {
+      if (member.state === "ending" && member.incident === undefined) this.#tellEnd(member);
+      if (member.state !== "waiting") continue;
+      const verdict = judge(member);
+      if (verdict === "admitted") admitted.push(member);
+      else if (verdict === "unwanted") this.#forget(member);
+      else if (member.incident !== undefined) this.book.move(member, undefined, "waiting");
+    }
+    return admitted;
   }
 
-  #routeOne(policy: Policy, member: Member, rule: string, now: number): void {
-    if (policy.groupBy !== undefined) return this.#join(this.#group(policy.groupBy, member.alert), member, now);
-    const storm = this.#byIdentity.get(identityOfStorm(rule));
-    if (storm !== undefined && storm.ragesUntil > now) return this.#join(storm, member, now);
+  #routeOne(policy: Policy, member: Member, now: number): void {
     const { outbox, exporter } = this.#parts;
+    if (policy.groupBy !== undefined) return this.#join(this.book.group(policy.groupBy, member.alert), member, now);
+    const storm = this.book.knownStorm(member.alert);
+    if (storm !== undefined && storm.ragesUntil > now) return this.#join(storm, member, now);
     if (outbox.room(exporter) > 0) return this.#tellSingle(member, now);
     // The destination has not heard that it was over: its incident goes on, and the message takes the place of the other.
     if (outbox.withdraw(exporter, member.key)) return this.#tellSingle(member, now, false);
-    this.#overflow(member, rule, now);
+    this.#overflow(member, now);
   }
 
-  #overflow(member: Member, rule: string, now: number): void {
-    const storm = this.#storm(member.alert, rule);
+  #overflow(member: Member, now: number): void {
+    const storm = this.book.storm(member.alert);
     storm.ragesUntil = now + STORM_INTERVAL_MS;
     this.#join(storm, member, now);
   }
 
-  #group(groupBy: readonly string[], alert: Alert): Incident {
-    const labels = labelsBy(groupBy, alert);
-    return this.#incidentOf(identityOfGroup(labels), "group", () => [JSON.stringify(labels)], { labels });
-  }
-
-  #storm(alert: Alert, rule: string): Incident {
-    return this.#incidentOf(identityOfStorm(rule), "storm", () => [rule], { labels: { alertname: alert.alert }, rule });
-  }
-
-  #incidentOf(identity: string, kind: "group" | "storm", of: () => string[], more: Partial<Incident>): Incident {
-    const known = this.#byIdentity.get(identity);
-    if (known !== undefined) return known;
-    const { exporter, externalLabels } = this.#parts;
-    const incident = createIncident({ exporter, key: groupKey(externalLabels(), kind, of()), kind, ...more });
-    this.#incidents.set(incident.key, incident);
-    this.#byIdentity.set(identity, incident);
-    return incident;
-  }
-
   #join(incident: Incident, member: Member, now: number): void {
-    const { ledger } = this.#parts;
-    place(member, incident);
-    ledger.put(member);
-    if (incident.waitsSince === undefined) {
-      incident.waitsSince = now;
-      ledger.putIncident(incident);
-    }
+    this.book.move(member, incident, "waiting");
+    this.book.waits(incident, now);
     if (!this.#blocked.has(incident)) this.#schedule(incident, now);
   }
 
   #tellSingle(member: Member, now: number, opens = true): void {
-    const { outbox, exporter, ledger } = this.#parts;
-    const incident = createIncident({ exporter, key: member.key, kind: "single", open: true, sentAt: now });
-    place(member, incident, "told");
-    ledger.put(member);
-    outbox.enqueue(exporter, singleMessage(member.alert), { opens });
-    this.#planRepeat(incident);
+    const incident = this.book.single(member, now);
+    this.#parts.outbox.enqueue(this.#parts.exporter, singleMessage(member.alert), { opens });
+    incident.repeatAt = repeatAt(incident, this.#policy);
     this.#schedule(incident);
   }
 
-  #planRepeat(incident: Incident): void {
-    const repeatMs = this.#policy?.repeatIntervalMs;
-    incident.repeatAt = repeatMs === undefined ? Infinity : incident.sentAt + Math.max(REPEAT_MS_MIN, repeatMs);
-  }
-
   #schedule(incident: Incident, now = -Infinity): void {
-    this.#due.set(incident, Math.max(now, this.#dueAt(incident)));
-  }
-
-  #dueAt({ kind, told, waiting, ending, open, sentAt, waitsSince, repeatAt }: Incident): number {
-    const { groupWaitMs, groupIntervalMs } = this.#policy ?? DEFAULT_POLICY;
-    if (kind === "single") return told > 0 ? repeatAt : Infinity;
-    // All of it is over: that is told at once.
-    if (told + waiting === 0) return 0;
-    const storm = kind === "storm";
-    if (!open) return (waitsSince ?? 0) + (storm ? 0 : groupWaitMs);
-    const change = waiting > 0 ? sentAt + (storm ? STORM_INTERVAL_MS : groupIntervalMs) : ending > 0 ? sentAt + groupIntervalMs : Infinity;
-    return told > 0 ? Math.min(change, repeatAt) : change;
+    this.book.due.set(incident, Math.max(now, dueAt(incident, this.#policy ?? DEFAULT_POLICY)));
   }
 
   /** An incident is due. */
   #tell(incident: Incident, now: number): void {
-    const { outbox, exporter, ledger, onCoalesced } = this.#parts;
+    const { outbox, exporter, onCoalesced } = this.#parts;
     const policy = this.#policy;
-    const news: Member[] = [];
-    if (incident.waiting > 0 && policy !== undefined) {
-      const admit = this.#gate(policy, now);
-      for (const member of incident.members) if (member.state === "waiting" && admit(member)) news.push(member);
-    }
+    const news = incident.waiting > 0 && policy !== undefined ? this.#admitted([...incident.members], policy, now) : [];
     if (incident.told === 0 && incident.waiting === 0) return this.#close(incident);
     // Nobody knows yet what this exporter wants; it is asked again when it is connected.
     if (policy === undefined) return;
-    const ended = [...(incident.ending > 0 ? incident.members : [])].filter(({ state }) => state === "ending");
-    if (news.length === 0 && !(ended.length > 0 && policy.sendResolved)) {
+    const ended = incident.ending === 0 ? [] : [...incident.members].filter(({ state }) => state === "ending");
+    const told = ended.length > 0 && policy.sendResolved;
+    if (news.length === 0 && !told) {
       for (const member of ended) this.#forget(member);
-      if (!this.#repeats(incident, policy, now)) return this.#schedule(incident);
-    }
-    const [first] = news;
-    if (news.length === 1 && incident.kind === "storm" && !incident.open && outbox.waiting(exporter) === 0) {
-      place(first!, undefined);
-      this.#tellSingle(first!, now);
-      return this.#close(incident);
+      if (!repeats(incident, now, this.#parts.suppression.at(now, policy))) return this.#schedule(incident);
     }
     if (outbox.waiting(exporter) > 0 && outbox.room(exporter) <= 0) return this.#block(incident, news, now);
+    if (news.length === 1 && incident.kind === "storm" && !incident.open) {
+      place(news[0]!, undefined);
+      this.#tellSingle(news[0]!, now);
+      return this.#close(incident);
+    }
     const firing = news.map(({ alert }) => alert);
     for (const { state, alert } of incident.members) if (state === "told") firing.push(alert);
-    const cause = !incident.open ? "fired" : news.length + ended.length > 0 ? "changed" : "repeat";
-    const over = policy.sendResolved ? ended.map(({ alert }) => alert) : [];
-    const message = incident.kind === "single" ? singleMessage(firing[0]!, "repeat") : groupMessage(incident.key, incident.labels, cause, firing, over);
+    const cause = !incident.open ? "fired" : news.length > 0 || told ? "changed" : "repeat";
+    const message = incident.kind === "single" ? singleMessage(firing[0]!, "repeat") : groupMessage(incident.key, incident.labels, cause, firing, told ? ended.map(({ alert }) => alert) : []);
     outbox.enqueue(exporter, message, { opens: !incident.open });
     if (incident.kind === "storm" && news.length > 0) onCoalesced(exporter, news.length - (incident.open ? 0 : 1));
-    for (const member of news) {
-      place(member, incident, "told");
-      ledger.put(member);
-    }
+    for (const member of news) this.book.move(member, incident, "told");
     for (const member of ended) this.#forget(member);
-    incident.open = true;
-    incident.sentAt = now;
-    incident.waitsSince = undefined;
-    ledger.putIncident(incident);
-    if (incident.kind === "single") for (const member of incident.members) ledger.put(member);
-    this.#planRepeat(incident);
+    this.book.sent(incident, now);
+    incident.repeatAt = repeatAt(incident, policy);
     this.#schedule(incident);
-  }
-
-  /** Whether it is to be told again now; plans when to look again, if not. */
-  #repeats(incident: Incident, policy: Policy, now: number): boolean {
-    if (incident.repeatAt > now) return false;
-    const told = [...incident.members].filter(({ state }) => state === "told");
-    const unseen = told.filter(({ alert }) => alert.acknowledged === undefined);
-    const reasonOf = this.#parts.suppression.at(now, policy);
-    const heard = unseen.some(({ alert }) => reasonOf(alert) === undefined);
-    if (!heard) incident.repeatAt = unseen.length === 0 ? Infinity : now + Math.min(REPEAT_LATER_MS, Math.max(REPEAT_MS_MIN, policy.repeatIntervalMs ?? Infinity));
-    return heard;
   }
 
   #block(incident: Incident, news: readonly Member[], now: number): void {
     this.#blocked.add(incident);
     if (incident.kind !== "group" || incident.open || this.#blocked.size <= BLOCKED_GROUPS_MAX) return;
-    for (const member of news) this.#overflow(member, ruleOf(member.alert), now);
+    for (const member of news) this.#overflow(member, now);
     this.#close(incident);
   }
 
   /** Nothing of it fires any more, or nothing of it is left. */
   #close(incident: Incident): void {
-    const { outbox, exporter, ledger } = this.#parts;
+    const { outbox, exporter } = this.#parts;
     if (incident.open) {
       const ended = [...incident.members].map(({ alert }) => alert);
       if ((this.#policy ?? DEFAULT_POLICY).sendResolved && ended.length > 0) outbox.enqueue(exporter, groupMessage(incident.key, incident.labels, "resolved", [], ended));
       else outbox.drop(exporter, incident.key);
     }
-    for (const member of incident.members) this.#forget(member);
-    this.#incidents.delete(incident.key);
-    this.#byIdentity.delete(identityOf(incident));
-    this.#due.delete(incident);
     this.#blocked.delete(incident);
-    ledger.removeIncident(incident);
+    this.book.close(incident);
   }
 
   #forget(member: Member): void {
-    const { incident } = member;
-    place(member, undefined);
-    this.members.delete(member.key);
+    const { incident, state } = member;
     this.#fresh.delete(member);
-    this.#suppressed.delete(member);
-    const late = this.#late.get(ruleOf(member.alert));
-    if (late?.delete(member) === true && late.size === 0) this.#late.delete(ruleOf(member.alert));
-    this.#parts.ledger.remove(member);
-    if (incident?.kind === "single") this.#due.delete(incident);
-    else if (incident !== undefined && member.state === "waiting" && !this.#blocked.has(incident)) this.#schedule(incident);
+    this.#admission.forget(member);
+    this.#late.forget(member);
+    this.book.forget(member);
+    if (incident !== undefined && incident.kind !== "single" && state === "waiting" && !this.#blocked.has(incident)) this.#schedule(incident);
   }
-}
-
-function ruleOf({ resource, rule }: Alert): string {
-  return `${resource.type}\n${rule}`;
-}
-
-function labelsBy(groupBy: readonly string[], { labels }: Alert): Record<string, string> {
-  return Object.fromEntries(groupBy.toSorted().map((name) => [name, Object.hasOwn(labels, name) ? labels[name]! : ""]));
-}
-
-function identityOfGroup(labels: Readonly<Record<string, string>>): string {
-  return `group\n${JSON.stringify(labels)}`;
-}
-
-function identityOfStorm(rule: string): string {
-  return `storm\n${rule}`;
-}
-
-function identityOf({ kind, labels, rule }: Incident): string {
-  return kind === "storm" ? identityOfStorm(rule) : identityOfGroup(labels);
 }
