@@ -194,11 +194,9 @@ export class Alerts implements Persistent, Judge {
     return states.filter((state) => state?.status === "firing").map((state) => toAlert(state!));
   }
 
-  /** Firing alerts that this exporter was told of: it must live until they are over. */
-  openOn(exporter: string): number {
-    let count = 0;
-    for (const state of this.#index.firing) if (state.notified.includes(exporter)) count++;
-    return count;
+  /** Firing alerts that concern this exporter, whatever it was told of them. Copies. */
+  *firingFor(exporter: string): Iterable<Alert> {
+    for (const state of this.#index.firing) if (state.notified.includes(exporter)) yield toAlert(state);
   }
 
   /** `sojourn_alerts{alertname,alertstate,severity}`. */

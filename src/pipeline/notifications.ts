@@ -87,6 +87,7 @@ export function createNotifications(parts: NotificationParts): Notifications {
     changed: soon,
     deadLetters,
     alerts: () => parts.alerts().list(),
+    firingFor: (exporter) => parts.alerts().firingFor(exporter),
     onSuppressed: (exporter, reason) => instruments.notificationsSuppressed(exporter, reason).add(1),
     onCoalesced: (exporter, count) => instruments.notificationsCoalesced(exporter).add(count),
     onRefreshed(exporter, error) {

@@ -37,6 +37,8 @@ export interface DispatcherOptions {
   readonly committed: () => Promise<void>;
   /** Alerts that fire, and those resolved a moment ago. */
   readonly alerts: () => Iterable<Alert>;
+  /** Firing alerts that concern this exporter, whatever it was told of them. */
+  readonly firingFor: (exporter: string) => Iterable<Alert>;
   readonly onSuppressed: (exporter: string, reason: Reason) => void;
   readonly onCoalesced: (exporter: string, count: number) => void;
   readonly onRefreshed: (exporter: string, error: unknown) => void;
@@ -93,7 +95,11 @@ export class Dispatcher implements Persistent {
   /** Tells this exporter from now on, by this policy; undefined: no more, what is for it waits. */
   connect(exporter: string, destination: Destination | undefined, policy?: Policy): void {
     const target = this.#target(exporter);
-    target.connect(destination === undefined ? undefined : policy);
+    if (target.connect(destination === undefined ? undefined : policy)) {
+      // Another policy may want what the one before did not.
+      const now = this.#options.clock.now();
+      for (const alert of this.#options.firingFor(exporter)) if (!target.book.members.has(alert.dedup_key)) target.changed(alert, true, now);
+    }
     this.#options.outbox.connect(exporter, destination, policy?.refreshes === undefined ? policy?.limits : undefined);
     this.#options.changed();
   }

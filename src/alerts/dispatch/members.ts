@@ -71,26 +71,29 @@ export function place(member: Member, incident: Incident | undefined, state = me
   if (incident !== undefined) incident[state]++;
 }
 
-/** Rows of what changed since the last commit. */
+/** Rows of what changed since the last commit. Deletes come first in a commit: another member of the same key may follow one. */
 export class Ledger {
-  readonly #members = new Map<string, Member | undefined>();
-  readonly #incidents = new Map<string, Incident | undefined>();
+  readonly #members = { puts: new Set<Member>(), deletes: new Set<Member>() };
+  readonly #incidents = { puts: new Set<Incident>(), deletes: new Set<Incident>() };
 
   put(member: Member): void {
-    this.#members.set(rowKey(member), member);
+    this.#members.puts.add(member);
   }
 
   remove(member: Member): void {
-    this.#members.set(rowKey(member), undefined);
+    this.#members.puts.delete(member);
+    this.#members.deletes.add(member);
   }
 
   /** A single one has no row: its member says all. */
   putIncident(incident: Incident): void {
-    if (incident.kind !== "single") this.#incidents.set(rowKey(incident), incident);
+    if (incident.kind !== "single") this.#incidents.puts.add(incident);
   }
 
   removeIncident(incident: Incident): void {
-    if (incident.kind !== "single") this.#incidents.set(rowKey(incident), undefined);
+    if (incident.kind === "single") return;
+    this.#incidents.puts.delete(incident);
+    this.#incidents.deletes.add(incident);
   }
 
   drain(changes: TableChange[]): void {
@@ -103,19 +106,23 @@ export class Ledger {
   }
 }
 
-function rowKey({ exporter, key }: { readonly exporter: string; readonly key: string }): string {
+interface Keyed {
+  readonly exporter: string;
+  readonly key: string;
+}
+
+function rowKey({ exporter, key }: Keyed): string {
   return `${exporter}\n${key}`;
 }
 
-function drainRows<T>(table: Table, rows: Map<string, T | undefined>, cells: (row: T) => Cell[], changes: TableChange[]): void {
-  if (rows.size === 0) return;
+function drainRows<T extends Keyed>(table: Table, rows: { readonly puts: Set<T>; readonly deletes: Set<T> }, cells: (row: T) => Cell[], changes: TableChange[]): void {
+  if (rows.puts.size + rows.deletes.size === 0) return;
   const puts: Cell[] = [];
   const deletes: Cell[] = [];
-  for (const [key, row] of rows) {
-    if (row !== undefined) for (const cell of cells(row)) puts.push(cell);
-    else for (const cell of key.split("\n")) deletes.push(cell);
-  }
-  rows.clear();
+  for (const row of rows.puts) for (const cell of cells(row)) puts.push(cell);
+  for (const { exporter, key } of rows.deletes) deletes.push(exporter, key);
+  rows.puts.clear();
+  rows.deletes.clear();
   changes.push({ table, puts, deletes });
 }
 

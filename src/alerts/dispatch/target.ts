@@ -55,14 +55,14 @@ export class Target {
     return Math.min(this.book.due.nextMs, this.#admission.nextMs, refreshes ? this.#refresher.nextMs : Infinity);
   }
 
-  /** Undefined: it does not run now. */
-  connect(policy: Policy | undefined): void {
+  /** Undefined: it does not run now. True when it wants other things than before. */
+  connect(policy: Policy | undefined): boolean {
     this.#connected = policy !== undefined;
-    if (policy === undefined) return;
+    if (policy === undefined) return false;
     const changed = policy.fingerprint !== this.#policy?.fingerprint;
     this.#policy = policy;
     this.#refresher.nextMs = 0;
-    if (!changed) return;
+    if (!changed) return false;
     // What waits is decided on anew; a group keeps how long it has waited.
     this.#regrouped = true;
     for (const member of this.book.members.values()) {
@@ -76,6 +76,7 @@ export class Target {
       incident.repeatAt = repeatAt(incident, policy);
       this.#schedule(incident);
     }
+    return true;
   }
 
   changed(alert: Alert, firstSync: boolean, now: number): void {

@@ -113,13 +113,15 @@ test("send_resolved: false: the end is not told, and the next episode is an inci
   assert.equal(r.dispatcher.openOn("single"), 0);
 });
 
-test("match decides who hears of what; a reload that makes it narrower still tells the end", async () => {
+test("match decides who hears of what; a reload that changes it tells what is wanted now, and the end of what was told before", async () => {
   const r = await rig({ exporters: { eu: { deduplicates: true, config: { match: ["region=eu"] } }, all: { deduplicates: true } } });
   r.fire("a", { region: "eu" });
   r.fire("b", { region: "us" });
   await r.settle();
   assert.deepEqual(r.told.splice(0), ["eu fired firing a", "all fired firing a", "all fired firing b"]);
   r.configure({ exporters: { eu: { deduplicates: true, config: { match: ["region=us"] } }, all: { deduplicates: true } } });
+  await r.settle();
+  assert.deepEqual(r.told.splice(0), ["eu fired firing b"], "what it did not want before is told now");
   r.end("a");
   await r.settle();
   assert.deepEqual(r.told, ["eu resolved resolved -a", "all resolved resolved -a"]);

@@ -112,6 +112,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
       externalLabels: () => ({ cluster: "eu" }),
       committed: () => committer.committed(true),
       alerts: () => alerts.values(),
+      firingFor: () => [...alerts.values()].filter(({ status }) => status === "firing"),
       onSuppressed: (_, reason) => count(reason),
       onCoalesced: (_, by) => count("coalesced", by),
       onRefreshed: (_, error) => count(error === undefined ? "refresh healed" : "refresh failed"),
