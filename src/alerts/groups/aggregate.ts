@@ -3,17 +3,18 @@ import type { Json } from "../../sdk/observation.ts";
 import type { EvaluatedResource } from "../../sdk/resource.ts";
 import type { AggregateRule } from "../../sdk/rule.ts";
 import type { Entry } from "./agenda.ts";
+import { examplesOf } from "./examples.ts";
 import { distinctText, labelsBy, numberOf, type Labels } from "./labels.ts";
 import { Measured, MeasuredGroup } from "./measured.ts";
 import { Contributions, membersOf, type Members } from "./members.ts";
 import { Samples } from "./samples.ts";
 import type { ActiveGroupRule, Bench, Group, Seen } from "./work.ts";
 
-const EXAMPLES_MAX = 5;
-
 class AggregateGroup extends MeasuredGroup {
   number = 0;
   members!: Members;
+  /** When the last of what it is made of came to be, by event time: no sooner can it have been what it is. ms */
+  changedAt = 0;
 }
 
 /**
@@ -107,7 +108,7 @@ export class AggregateWork extends Measured<AggregateRule, AggregateGroup> {
       value: group.value ?? null,
       ...(this.#samples === undefined ? {} : { earlier: group.earlier ?? null }),
       resources: group.members.count,
-      ...(group.members.count === 0 ? {} : { examples: this.#examples(group) }),
+      ...(group.members.count === 0 ? {} : this.#examples(group)),
     };
   }
 
@@ -149,8 +150,14 @@ export class AggregateWork extends Measured<AggregateRule, AggregateGroup> {
     if (this.declaration.measure.of === "distinct") contributions.text[row] = this.#text;
     group?.members.add(row, this.#number, this.#text);
     // Where one resource goes from one group to another, both are as they will be before either is judged.
-    if (before !== undefined && before !== group) this.judge(before, since, now);
-    if (group !== undefined) this.judge(group, since, now);
+    if (before !== undefined && before !== group) this.#judgeChanged(before, since, now);
+    if (group !== undefined) this.#judgeChanged(group, since, now);
+  }
+
+  /** A first listing tells of its rows in any order: an old one must not make of what a newer one did an old breach. */
+  #judgeChanged(group: AggregateGroup, since: number, now: number): void {
+    group.changedAt = Math.max(group.changedAt, since);
+    this.judge(group, group.changedAt, now);
   }
 
   #readsNow(): boolean {
@@ -168,17 +175,10 @@ export class AggregateWork extends Measured<AggregateRule, AggregateGroup> {
     this.bench.agenda.set(this.#sampling, samples.nextMs(now));
   }
 
-  /** A few of its resources: those that hold where it is a share, the one that it is where it is the smallest or the largest. */
-  #examples(group: AggregateGroup): string[] {
+  /** The one that it is, where it is the smallest or the largest; else a few. */
+  #examples(group: AggregateGroup): Record<string, Json> {
     const best = group.members.best();
-    if (best !== undefined) return [this.#ids[best]!];
-    const { group: groups, number } = this.#contributions;
-    const wanted = this.declaration.measure.of === "share" ? 1 : undefined;
-    const examples: string[] = [];
-    for (let row = 0; row < groups.length && examples.length < EXAMPLES_MAX; row++) {
-      if (groups[row] === group.number && (wanted === undefined || number[row] === wanted)) examples.push(this.#ids[row]!);
-    }
-    return examples;
+    return best === undefined ? examplesOf(this.declaration.measure.of, group.number, this.#contributions, this.#ids) : { examples: [this.#ids[best]!] };
   }
 }
 

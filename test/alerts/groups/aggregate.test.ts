@@ -97,8 +97,33 @@ test("values that disagree are found, by flag", async () => {
   await h.send("feed", { id: "b", status: "f", amount: "true" });
   await h.advance(5 * MINUTE);
   assert.deepEqual(lines(h), [`FIRING Disagree {"flag":"f"}`]);
+  assert.deepEqual(h.alerts[0]!.details["examples"], ["a: true", 'b: "true"'], "one of each value");
   await h.send("feed", { id: "a", status: "f", amount: "true" });
   assert.deepEqual(lines(h).slice(1), [`RESOLVED Disagree {"flag":"f"} recovered`]);
+});
+
+test("for begins with the last change that a listing tells of, in whatever order it is listed", async () => {
+  const rules = "[{ alert: Differ, aggregate: { distinct: self.amount }, expr: value > 1, for: 5m }]";
+  const HOUR = 60 * MINUTE;
+  for (const order of [[1, 2], [2, 1]]) {
+    await using h = await harness(orders({ rules }));
+    const now = h.clock.now();
+    const rows = [{ id: "old", status: "x", amount: 1, at: now - HOUR }, { id: "new", status: "x", amount: 2, at: now - 4 * MINUTE }];
+    await h.send("feed", order.map((place) => rows[place - 1]!));
+    assert.deepEqual(lines(h), []);
+    await h.advance(MINUTE);
+    assert.deepEqual(lines(h), ["FIRING Differ {}"]);
+  }
+});
+
+test("an alert names those who make the number: of a sum the largest, of a share those for which it holds and those for which it does not", async () => {
+  const rules = "[{ alert: Sum, aggregate: { sum: self.amount }, expr: value > 9 }, { alert: Share, aggregate: { share: self.amount > 2 }, expr: value >= 0.5 }]";
+  await using h = await harness(orders({ rules }));
+  await h.send("feed", [1, 2, 0, -4, 3, 5, 4].map((amount, i) => ({ id: `o${i}`, status: "x", amount })));
+  const details = (alert: string): object => h.alerts.findLast((one) => one.alert === alert)!.details;
+  assert.deepEqual(details("Sum"), { value: 11, resources: 7, examples: ["o5: 5", "o3: -4", "o6: 4", "o4: 3", "o1: 2"] });
+  await h.send("feed", { id: "o0", status: "x", amount: 9 });
+  assert.deepEqual(details("Share"), { value: 4 / 7, resources: 7, examples: ["o0", "o4", "o5", "o6"], counterexamples: ["o1", "o2", "o3"] });
 });
 
 test("how many have been there for long changes by time alone", async () => {
