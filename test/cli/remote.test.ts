@@ -43,6 +43,7 @@ test("alerts lists what is open; explain tells the story of one by name, resourc
     assert.match(out, /^FIRING +critical OrderFailed order\/o1\n/);
     assert.match(out, /what +order o1 is failed/);
     assert.match(out, /path +\S+ {2}pending → failed {2}after /);
+    assert.equal(out.match(/^ +details /gm)?.length, 1, "one heading, however many lines there are under it");
     assert.match(out, /because +webhook\/orders said at \S+: {"id":"o1","status":"failed"}/);
     assert.match(out, /trace +[0-9a-f]{32}/);
   }

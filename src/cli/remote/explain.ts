@@ -74,7 +74,7 @@ function subjectText(resource: ListedAlert["resource"], group: ListedAlert["grou
 export function explained(alert: ExplainedAlert, now: number): string {
   const rows: [string, string][] = [];
   const add = (name: string, ...texts: readonly (string | undefined)[]): void => {
-    for (const text of texts) if (text !== undefined && text !== "") rows.push([rows.at(-1)?.[0] === name ? "" : name, printable(text)]);
+    for (const [i, text] of texts.filter((one): one is string => (one ?? "") !== "").entries()) rows.push([i === 0 ? name : "", printable(text)]);
   };
   const ago = (time: string): string => `${time} (${formatDuration(Math.max(0, now - Date.parse(time)))} ago)`;
   const { details, annotations, observation, acknowledged, transitions } = alert;
