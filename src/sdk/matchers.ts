@@ -25,6 +25,8 @@ export function parseMatcher(text: string): Matcher {
   const [, writtenName = "", operator = "=", writtenValue = ""] = parts;
   const name = unquoted(writtenName);
   if (!writtenName.startsWith('"') && !NAME.test(name)) throw new Error(`${name} is not the name of a label; allowed: letters, digits and _, or double quotes around it`);
+  // Alertmanager's newer parser refuses it, too; taken as a value it would match nothing, ever.
+  if (/^[=~]/.test(writtenValue)) throw new Error(`has ${operator}${writtenValue[0]!} for an operator; allowed: =, !=, =~ and !~, and double quotes around a value that begins so`);
   const value = unquoted(writtenValue.trimEnd());
   return makeMatcher(name, operator as Matcher["operator"], value);
 }

@@ -35,6 +35,10 @@ test("what is none says why", () => {
   assert.match(matcherError("1a=b")!, /is not the name of a label/);
   assert.match(matcherError('a="b')!, /without its end/);
   assert.match(matcherError('a=b"c')!, /stray/);
+  assert.match(matcherError("a==b")!, /has == for an operator; allowed: =, !=/);
+  assert.match(matcherError("a!==b")!, /has !== for an operator/);
+  assert.match(matcherError("a= =b")!, /has == for an operator/);
+  assert.equal(matcherError('a="=b"'), undefined);
   assert.match(matcherError("a=~(")!, /no regular expression/);
   assert.match(matcherError("a=~)(")!, /no regular expression/);
   assert.match(matcherError(`a=~${"x".repeat(501)}`)!, /too long/);
