@@ -64,6 +64,7 @@ export const pagerduty = defineExporter({
         body: JSON.stringify({ routing_key, ...event }),
         signal,
         bodyBytesMax: ANSWER_BYTES_MAX,
+        bodyOptional: true,
       });
       const { accepted, errors } = answerOf(response);
       if (response.status === 202 || (response.status >= 200 && response.status < 300 && accepted)) return;

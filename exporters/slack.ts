@@ -77,6 +77,7 @@ export const slack = defineExporter({
           body: JSON.stringify(messageOf(notification)),
           signal,
           bodyBytesMax: ANSWER_BYTES_MAX,
+          bodyOptional: true,
         });
         const error = webhookFailure(response);
         if (error !== undefined) throw error;

@@ -130,6 +130,7 @@ export const webhook = defineExporter({
             body,
             signal: limit.signal,
             bodyBytesMax: ANSWER_BYTES_MAX,
+            bodyOptional: true,
           });
           if (response.status < 200 || response.status > 299) {
             const secrets = [...secretsSent(headers, url, true), ...bodySecrets(given), ...(config.signing_secret === undefined ? [] : [config.signing_secret])];

@@ -59,7 +59,7 @@ async function attempt(
 ): Promise<{ readonly error?: Error; readonly status?: number }> {
   const limit = deadline(clock, timeoutMs, signal);
   try {
-    const response = await client.send({ url: url.href, name, method: "POST", headers, body, signal: limit.signal, bodyBytesMax: ANSWER_BYTES_MAX });
+    const response = await client.send({ url: url.href, name, method: "POST", headers, body, signal: limit.signal, bodyBytesMax: ANSWER_BYTES_MAX, bodyOptional: true });
     const { status } = response;
     if (status >= 200 && status < 300) {
       // Alertmanager's answer is empty: this is somebody before it who wants to know who we are.

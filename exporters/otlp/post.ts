@@ -41,6 +41,7 @@ export function createPost<Request>(target: Target): (request: Request, serializ
         body: zipped ? await compress(bytes) : bytes,
         signal: limit.signal,
         bodyBytesMax: ANSWER_BYTES_MAX,
+        bodyOptional: true,
       });
       const refused = isTaken(response) ? refusedPart(() => decode(response.body)) : undefined;
       return { response, refused: refused === undefined ? undefined : `${response.name} ${withoutSecrets(secrets, refused)}` };

@@ -11,7 +11,7 @@ export function webhookFailure(response: HttpResponse): Error | undefined {
   if (response.status === 200 && body === "ok") return undefined;
   const code = CODE.test(body) ? body : undefined;
   if (response.status >= 200 && response.status < 300) {
-    return new Error(`Slack answered ${response.status} with ${code ?? "something"} instead of ok`);
+    return new Error(`Slack answered ${response.status} with ${code ?? (body === "" ? "nothing to be understood" : "something")} instead of ok`);
   }
   return slowed(response, refusal(response, code), parsed(body));
 }

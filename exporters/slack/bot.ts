@@ -51,6 +51,7 @@ export function createBot({ alertsMax, apiUrl, channel, client, messageOf, token
       body: JSON.stringify(body),
       signal,
       bodyBytesMax: ANSWER_BYTES_MAX,
+      bodyOptional: true,
     });
     return apiAnswer(method, response);
   }

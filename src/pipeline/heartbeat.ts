@@ -101,7 +101,7 @@ function beat(config: HeartbeatConfig, { clock, alive, committed, onBeat, onFail
     const limit = deadline(clock, Math.min(TIMEOUT_MS, intervalMs), ending.signal);
     try {
       const { url, method } = config;
-      const response = await client.send({ url, method, name, signal: limit.signal, bodyBytesMax: BODY_BYTES_MAX, redirectsMax: REDIRECTS_MAX });
+      const response = await client.send({ url, method, name, signal: limit.signal, bodyBytesMax: BODY_BYTES_MAX, bodyOptional: true, redirectsMax: REDIRECTS_MAX });
       if (response.status < 200 || response.status > 299) throw refusal(response);
       onBeat("success");
       onHealed();

@@ -22,6 +22,11 @@ export interface OutboundRequest {
   readonly signal: AbortSignal;
   /** Beyond this, compressed or not, the answer is an error; of one whose status asks to come back, the body counts as empty. */
   readonly bodyBytesMax: number;
+  /**
+   * The status says what matters: whatever it is, a body that is too large, broken off or not to be decoded counts as empty.
+   * For whoever sends: what was taken must not count as refused, nor a proxy's page as the destination's last word.
+   */
+  readonly bodyOptional?: boolean;
   /** Redirects that are followed, for GET and HEAD. Default 0: then a redirect is the answer. */
   readonly redirectsMax?: number;
   /** What messages call the destination, where the URL's path is itself a secret. Default: `safeUrl(url)`. */
@@ -60,6 +65,12 @@ export interface HttpClient {
   close(): Promise<void>;
 }
 
+/** Connections made with one reading of the files of `tls`; `users` requests are under way. */
+interface Connections {
+  readonly agent: Promise<Agent>;
+  users: number;
+}
+
 export interface HttpClientOptions {
   readonly clock: Clock;
   readonly tls?: TlsConfig | undefined;
@@ -70,9 +81,10 @@ export interface HttpClientOptions {
 
 /** A client of its own: what one component has open never holds up another. No side effect before the first `send`. */
 export function createHttpClient({ clock, tls, connectionsMax = 16, transport }: HttpClientOptions): HttpClient {
-  let opening: Promise<Agent> | undefined;
+  let current: Connections | undefined;
   let closed = false;
-  const retired = new Set<Promise<void>>();
+  /** Those that were open and are not destroyed yet. */
+  const open = new Set<Connections>();
 
   async function connect(): Promise<Agent> {
     const [undici, options] = await Promise.all([import("undici"), tlsOptions(tls ?? {})]);
@@ -85,19 +97,26 @@ export function createHttpClient({ clock, tls, connectionsMax = 16, transport }:
     });
   }
 
-  /** The next request reads the files of `tls` again: certificates get renewed while the agent runs. */
-  function retire(agent: Promise<Agent>): void {
-    if (opening !== agent) return;
-    opening = undefined;
-    const ending = agent.then((a) => a.close(), () => {}).finally(() => retired.delete(ending));
-    retired.add(ending);
+  function connections(): Connections {
+    if (current === undefined) open.add((current = { agent: connect(), users: 0 }));
+    return current;
   }
 
-  async function attempt(url: URL, request: OutboundRequest, headers: Record<string, string>): Promise<Dispatcher.ResponseData> {
-    if (closed) throw new Error("the client is closed");
-    const agent = (opening ??= connect());
+  /** The next request reads the files of `tls` again: certificates get renewed while the agent runs. Others end undisturbed. */
+  function retire(old: Connections): void {
+    if (current === old) current = undefined;
+  }
+
+  /** Nobody will ask by them any more, or (`forced`) may. */
+  async function release(old: Connections, forced = false): Promise<void> {
+    if (!forced && (old === current || old.users > 0)) return;
+    await old.agent.then((a) => a.destroy(), () => {});
+    open.delete(old);
+  }
+
+  async function attempt(url: URL, request: OutboundRequest, headers: Record<string, string>, by: Connections): Promise<Dispatcher.ResponseData> {
     try {
-      return await (await agent).request({
+      return await (await by.agent).request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method: (request.method ?? "GET") as Dispatcher.HttpMethod,
@@ -107,7 +126,7 @@ export function createHttpClient({ clock, tls, connectionsMax = 16, transport }:
       });
     } catch (error) {
       if (request.signal.aborted) throw request.signal.reason;
-      if (url.protocol === "https:" || !(await isOpen(agent))) retire(agent);
+      if (url.protocol === "https:" || !(await isOpen(by.agent))) retire(by);
       throw error;
     }
   }
@@ -117,13 +136,17 @@ export function createHttpClient({ clock, tls, connectionsMax = 16, transport }:
     const headers = headersOf(request.headers ?? {}, url);
     const name = request.name ?? safeUrl(url);
     const method = request.method ?? "GET";
+    let by: Connections | undefined;
     try {
+      if (closed) throw new Error("the client is closed");
       if (transport !== undefined) return await carried(transport, request);
+      by = connections();
+      by.users++;
       for (let redirects = 0; ; redirects++) {
-        const response = await attempt(url, request, headers);
+        const response = await attempt(url, request, headers, by);
         const location = redirection(method, response);
         if (location === undefined || (request.redirectsMax ?? 0) === 0) {
-          return { ...(await whole(response, request.bodyBytesMax)), name, receivedAt: clock.now() };
+          return { ...(await whole(response, request)), name, receivedAt: clock.now() };
         }
         discard(response);
         if (redirects >= request.redirectsMax!) throw new PermanentError(`more than ${request.redirectsMax} redirects`);
@@ -133,13 +156,15 @@ export function createHttpClient({ clock, tls, connectionsMax = 16, transport }:
       if (request.signal.aborted) throw new Error(`${method} ${name}`, { cause: request.signal.reason });
       if (error instanceof PermanentError) throw new PermanentError(`${method} ${name}: ${error.message}`, { cause: error.cause });
       throw new Error(`${method} ${name} failed`, { cause: error });
+    } finally {
+      if (by !== undefined && --by.users === 0) void release(by);
     }
   }
 
   async function carried(by: Transport, request: OutboundRequest): Promise<HttpResponse> {
-    if (closed) throw new Error("the client is closed");
     const response = await by.send(request);
     if (response.body.length <= request.bodyBytesMax) return response;
+    if (request.bodyOptional === true) return { ...response, body: Buffer.alloc(0) };
     throw new PermanentError(`the answer is larger than ${request.bodyBytesMax} bytes`);
   }
 
@@ -147,10 +172,8 @@ export function createHttpClient({ clock, tls, connectionsMax = 16, transport }:
     send,
     async close() {
       closed = true;
-      const agent = opening;
-      opening = undefined;
-      await agent?.then((a) => a.destroy(), () => {});
-      await Promise.all(retired);
+      current = undefined;
+      await Promise.all([...open].map((one) => release(one, true)));
     },
   };
 }

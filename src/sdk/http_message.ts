@@ -68,34 +68,43 @@ export function isPassing(status: number): boolean {
   return status === 408 || status === 425 || status === 429 || status >= 500;
 }
 
+interface Whole {
+  readonly status: number;
+  readonly headers: Record<string, string | undefined>;
+  readonly body: Buffer;
+}
+
 /**
- * Reads an answer to its end, decompressed. Throws `PermanentError` when it is too large or no valid encoding; where the
- * status asks to come back it says all that matters, and such a body counts as empty: a proxy's error page loses no alert.
+ * Reads an answer to its end, decompressed. Throws `PermanentError` when it is too large or no valid encoding, and what broke
+ * it off. Where the status says all that matters (it asks to come back, or the body is optional) such a body counts as empty:
+ * a proxy's error page loses no alert.
  */
 export async function whole(
-  response: Dispatcher.ResponseData, bytesMax: number,
-): Promise<{ status: number; headers: Record<string, string | undefined>; body: Buffer }> {
+  response: Dispatcher.ResponseData, { bodyBytesMax, bodyOptional = false }: { readonly bodyBytesMax: number; readonly bodyOptional?: boolean },
+): Promise<Whole> {
   const headers = Object.create(null) as Record<string, string | undefined>;
   for (const [name, value] of Object.entries(response.headers)) headers[name] = Array.isArray(value) ? value.join(", ") : value;
-  const unreadable = (message: string): { status: number; headers: Record<string, string | undefined>; body: Buffer } => {
-    if (!isPassing(response.statusCode)) throw new PermanentError(message);
-    return { status: response.statusCode, headers, body: Buffer.alloc(0) };
+  const status = response.statusCode;
+  const empty: Whole | undefined = bodyOptional || isPassing(status) ? { status, headers, body: Buffer.alloc(0) } : undefined;
+  const unreadable = (message: string): Whole => {
+    if (empty === undefined) throw new PermanentError(message);
+    return empty;
   };
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of response.body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    // Leaving the loop destroys the stream, and with it the connection.
-    if (size > bytesMax) return unreadable(`the answer is larger than ${bytesMax} bytes`);
-    chunks.push(chunk);
-  }
   try {
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      // Leaving the loop destroys the stream, and with it the connection.
+      if (size > bodyBytesMax) return unreadable(`the answer is larger than ${bodyBytesMax} bytes`);
+      chunks.push(chunk);
+    }
     const bytes = Buffer.concat(chunks);
-    const body = size === 0 ? bytes : await decompress(bytes, headers["content-encoding"], bytesMax);
-    return { status: response.statusCode, headers, body };
+    return { status, headers, body: size === 0 ? bytes : await decompress(bytes, headers["content-encoding"], bodyBytesMax) };
   } catch (error) {
     if (error instanceof BodyError) return unreadable(`the answer: ${error.message}`);
-    throw error;
+    if (empty === undefined || error instanceof PermanentError) throw error;
+    return empty;
   }
 }
 

@@ -183,6 +183,7 @@ const table: readonly (readonly [string, Failure, "permanent" | "retry" | "deliv
   ["202 without a body", answer(202), "delivered"],
   ["200 from a service that speaks the same", answer(200, '{"status":"success"}'), "delivered"],
   ["200 from a proxy", answer(200, "<html>log in</html>"), "retry"],
+  ["200 from a proxy whose page is large", answer(200, `<html>${"x".repeat(100_000)}`), "retry"],
   ["302", answer(302, "", { location: "https://elsewhere.example/" }), "permanent"],
   ["400", answer(400, invalid), "permanent"],
   ["403", answer(403, "forbidden"), "permanent"],

@@ -181,6 +181,7 @@ const table: readonly (readonly [string, Failure, "permanent" | "retry" | number
   ["500 rollup_error", answer(500, "rollup_error"), "retry"],
   ["503 with a header", answer(503, "", { "retry-after": "30" }), 30_000],
   ["200 but a proxy's page", answer(200, `<html>${SECRET}</html>`), "retry"],
+  ["200 but a large page", answer(200, `<html>${"x".repeat(100_000)}</html>`), "retry"],
   ["200 but not ok", answer(200, "not_ok"), "retry"],
   ["a lost answer", { kind: "lost" }, "retry"],
 ];

@@ -152,6 +152,7 @@ const table: readonly (readonly [string, Failure, "permanent" | "retry" | number
   ["request_timeout", no("request_timeout"), "retry"],
   ["a word that nobody knows", no("brand_new_error"), "retry"],
   ["a proxy's page", { kind: "answer", status: 200, body: `<html>${BOT_TOKEN}</html>` }, "retry"],
+  ["a proxy's large page", { kind: "answer", status: 200, body: `<html>${"x".repeat(2_000_000)}` }, "retry"],
   ["ok without a message", { kind: "answer", status: 200, body: '{"ok":true}' }, "retry"],
   ["an error that repeats the token", no(BOT_TOKEN), "retry"],
   ["500", { kind: "answer", status: 500, body: "oops" }, "retry"],

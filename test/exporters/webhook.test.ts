@@ -183,6 +183,8 @@ const answer = (status: number, body = "", headers?: Record<string, string>): Fa
 const table: readonly (readonly [string, Failure, "permanent" | "retry" | "delivered" | number])[] = [
   ["200", answer(200, "ok"), "delivered"],
   ["202 with a page", answer(202, "<html>", { "content-type": "text/html" }), "delivered"],
+  ["200 with more than anybody reads", answer(200, "x".repeat(100_000)), "delivered"],
+  ["200 in an encoding that nobody knows", answer(200, "x", { "content-encoding": "zstd" }), "delivered"],
   ["302", answer(302, "", { location: "https://elsewhere.example/" }), "permanent"],
   ["400", answer(400, `unknown key ${SECRET} at /hooks/${SECRET}`), "permanent"],
   ["410", answer(410), "permanent"],

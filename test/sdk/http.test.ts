@@ -7,6 +7,7 @@ import { deadline, realClock } from "../../src/sdk/clock.ts";
 import { messageOf, PermanentError, type RetryLaterError } from "../../src/sdk/errors.ts";
 import { createHttpClient, refusal, retryAfterMs, type HttpClient, type OutboundRequest } from "../../src/sdk/http.ts";
 import { safeUrl, urlFull } from "../../src/sdk/safe_url.ts";
+import { withSignal } from "../../src/sdk/signal.ts";
 import type { TlsConfig } from "../../src/sdk/tls.ts";
 import { fakeServer, json, selfSigned } from "../support/http_server.ts";
 
@@ -102,6 +103,27 @@ test("an error page that cannot be read does not hide that the destination asks 
   }
 });
 
+test("where the status says all that matters, a body that cannot be had counts as empty, whatever the status", async () => {
+  await using server = await fakeServer((request, response) => {
+    const [, status = "", way = ""] = request.url.split("/");
+    response.writeHead(Number(status), { "retry-after": "7", ...(way === "odd" ? { "content-encoding": "zstd" } : {}) });
+    if (way !== "cut" && way !== "hang") return void response.end("x".repeat(5_000));
+    response.write("x");
+    if (way === "cut") setImmediate(() => void response.destroy());
+  });
+  await using http = client();
+  for (const status of [200, 404, 503]) {
+    for (const way of ["large", "odd", "cut", "hang"]) {
+      const limit = deadline(realClock, way === "hang" ? 50 : 5_000);
+      const response = await http.send(to(`${server.url}/${status}/${way}`, { bodyOptional: true, signal: limit.signal }));
+      limit.clear();
+      assert.deepEqual([response.status, response.body.length], [status, 0], `${status} ${way}`);
+    }
+  }
+  assert.ok(!((await failure(http.send(to(`${server.url}/200/cut`)))) instanceof PermanentError), "not unless asked to");
+  assert.equal((refusal(await http.send(to(`${server.url}/503/cut`))) as RetryLaterError).retryAfterMs, 7_000);
+});
+
 test("redirects are followed to a bound, and never take credentials to another origin", async () => {
   await using other = await fakeServer((_, response) => json(response, "other"));
   await using server = await fakeServer((request, response) => {
@@ -149,6 +171,23 @@ test("closing ends what is under way and leaves no connection; afterwards nothin
   }
   await http.close();
   await assert.rejects(http.send(to(server.url)), (error) => messageOf(error).includes("closed"));
+});
+
+test("closing ends what is under way on connections that another request's failure made old", async () => {
+  const cert = selfSigned();
+  try {
+    await using server = await fakeServer((request, response) => void (request.url === "/broken" && response.destroy()), cert);
+    const http = createHttpClient({ clock: realClock, tls: { ca_file: join(cert.directory, "cert.pem") } });
+    const hanging = failure(http.send(to(`${server.url}/slow`)));
+    while (server.received.length < 1) await realClock.sleep(1);
+    await failure(http.send(to(`${server.url}/broken`)));
+    const late = deadline(realClock, 2_000);
+    await withSignal(http.close(), late.signal);
+    late.clear();
+    assert.match((await hanging).message, /failed/);
+  } finally {
+    cert.remove();
+  }
 });
 
 test("a text that is no http URL is refused without repeating it", async () => {
