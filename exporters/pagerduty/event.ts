@@ -1,5 +1,5 @@
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import { backgroundOf, headlineOf, linkOf, namesOf, noteOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
+import { backgroundOf, headlineOf, hiddenOf, linkOf, namesOf, noteOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
 import { cut, printable, summaryText, timeText } from "../../src/sdk/alert_text.ts";
 import type { Json } from "../../src/sdk/observation.ts";
 
@@ -102,14 +102,15 @@ function* detailsOf(notification: Notification, alerts: readonly Alert[]): Gener
     ...(note === undefined ? {} : { note }),
     ...(Object.keys(notification.group).length === 0 ? {} : { group: notification.group }),
   };
-  if (alerts.length + (notification.more ?? 0) === 1) {
+  const hidden = hiddenOf(notification);
+  if (alerts.length + hidden.firing === 1) {
     yield { ...common, ...whole(alerts[0]!), ...over(notification) };
     yield { ...common, ...brief(alerts[0]!), ...over(notification) };
     return;
   }
   for (const [told, alertsMax] of [[whole, ALERTS_MAX], [whole, 12], [brief, ALERTS_MAX], [brief, 12]] as const) {
     const named = alerts.slice(0, alertsMax);
-    const more = alerts.length - named.length + (notification.more ?? 0);
+    const more = alerts.length - named.length + hidden.firing;
     yield {
       ...common,
       status: statusOf(notification),
@@ -125,11 +126,12 @@ function about(alert: Alert): Details {
 }
 
 /** Which of the group have ended since it was told of last. */
-function over({ alerts }: Notification): Details {
-  const ended = alerts.filter(({ status }) => status === "resolved");
+function over(notification: Notification): Details {
+  const ended = notification.alerts.filter(({ status }) => status === "resolved");
   if (ended.length === 0) return {};
   const named = ended.slice(0, ALERTS_MAX).map((alert) => cut(`${subjectOf(alert)} (${alert.reason ?? "over"})`, FIELD_MAX));
-  return { resolved: ended.length > named.length ? [...named, `+${ended.length - named.length} more`] : named };
+  const more = ended.length - named.length + hiddenOf(notification).over;
+  return { resolved: more > 0 ? [...named, `+${more} more`] : named };
 }
 
 function whole(alert: Alert): Details {

@@ -39,7 +39,7 @@ export interface WebhookPayload {
  * than make four megabytes; firing ones first, so those stay.
  * https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
  */
-export function payloadOf({ alerts, group, key, status }: Notification, receiver: string, alertsMax: number): WebhookPayload {
+export function payloadOf({ alerts, group, key, more = 0, status }: Notification, receiver: string, alertsMax: number): WebhookPayload {
   const told: WebhookAlert[] = [];
   let chars = 0;
   for (const alert of alerts.slice(0, alertsMax)) {
@@ -52,7 +52,7 @@ export function payloadOf({ alerts, group, key, status }: Notification, receiver
   return {
     version: "4",
     groupKey: key,
-    truncatedAlerts: alerts.length - told.length,
+    truncatedAlerts: alerts.length - told.length + more,
     status,
     receiver,
     // An alert on its own is, to Alertmanager, a group by all its labels; of a storm's, what they share tells it apart.

@@ -88,6 +88,8 @@ export interface Notification {
   readonly alerts: readonly Alert[];
   /** How many more there are, where the group is too large to list them all. Absent: none. */
   readonly more?: number;
+  /** How many of `more` are over, where the others fire. Absent: none, or all of them where nothing fires. */
+  readonly more_resolved?: number;
   /** Labels that the group shares by `group_by`; empty where each alert is on its own. */
   readonly group: Readonly<Record<string, string>>;
   /** What the exporter's receipt said when it delivered the same incident before, if anything. */

@@ -99,6 +99,12 @@ export function descriptionOf(alert: Alert): string {
   return alert.annotations["description"]?.trim() ?? "";
 }
 
+/** Alerts that the notification only counts: how many of them fire, how many are over. */
+export function hiddenOf({ more = 0, more_resolved, status }: Pick<Notification, "more" | "more_resolved" | "status">): { firing: number; over: number } {
+  const over = Math.min(more, status === "resolved" ? more : more_resolved ?? 0);
+  return { firing: more - over, over };
+}
+
 /** `FIRING`, `STILL FIRING`, `RESOLVED after 12m`, `37 FIRING, 2 RESOLVED`; a test says so first. */
 export function statusOf(notification: Notification): string {
   const { alerts, cause, more = 0, status } = notification;
@@ -106,7 +112,7 @@ export function statusOf(notification: Notification): string {
   const word = cause === "repeat" ? "STILL FIRING" : "FIRING";
   const after = status === "resolved" ? ` after ${formatDuration(firedForMs(alerts))}` : "";
   if (alerts.length + more === 1) return `${test}${alerts[0]!.status === "resolved" ? `RESOLVED${after}` : word}`;
-  const over = alerts.filter((alert) => alert.status === "resolved").length + (status === "resolved" ? more : 0);
+  const over = alerts.filter((alert) => alert.status === "resolved").length + hiddenOf(notification).over;
   const firing = alerts.length + more - over;
   const parts = [...(firing > 0 ? [`${firing} ${word}`] : []), ...(over > 0 ? [`${over} RESOLVED${after}`] : [])];
   return `${test}${parts.join(", ")}`;
@@ -151,12 +157,14 @@ function groupText(alerts: readonly Alert[], group: Readonly<Record<string, stri
  * The whole notification in a few words: an alert's summary; of several `37 orders stuck in pending (region=eu)`,
  * counting those that fire, or those that are over when none does.
  */
-export function headlineOf({ alerts, group, more = 0 }: Pick<Notification, "alerts" | "group" | "more">): string {
+export function headlineOf(notification: Pick<Notification, "alerts" | "group" | "more" | "more_resolved" | "status">): string {
+  const { alerts, group } = notification;
+  const hidden = hiddenOf(notification);
   const firing = alerts.filter((alert) => alert.status !== "resolved");
   const told = firing.length > 0 ? firing : alerts;
   const first = told[0]!;
   const same = told.every(({ alert, resource }) => alert === first.alert && resource.type === first.resource.type);
-  const count = told.length + more;
+  const count = told.length + (firing.length > 0 ? hidden.firing : hidden.firing + hidden.over);
   if (count === 1) return summaryText(first);
   return same ? `${manyText(count, first)}${groupText(alerts, group)}` : `${count} alerts: ${namesOf({ alerts: told, group })}`;
 }

@@ -76,6 +76,15 @@ test("alerts that the notification itself only counts are counted", async (t) =>
   assert.deepEqual([detailsOf(fake)["more"], detailsOf(fake)["status"]], ["+5000 more", "5002 FIRING"]);
 });
 
+test("when thousands are over and one still fires, one is said to fire", async (t) => {
+  const { fake, notify } = await setUp(t);
+  const over = orders(60).map((order) => ({ ...order, ...resolvedOf({ resource: order.resource }) }));
+  await notify(grouped([alertOf(), ...over], { cause: "changed", more: 4_000, more_resolved: 4_000 }));
+  assert.equal(fake.events[0]!.payload!.summary, "Order o1 has been pending for 30m");
+  const { value, resolved } = detailsOf(fake) as { value: unknown; resolved: string[] };
+  assert.deepEqual([value, resolved.length, resolved.at(-1)], ["pending", 51, "+4010 more"]);
+});
+
 test("alerts of several rules are counted by name", async (t) => {
   const { fake, notify } = await setUp(t);
   await notify(grouped([alertOf(), alertOf({ alert: "OrderTooLarge" }), alertOf({ alert: "DiskFull", resource: { type: "", id: "" } })], { group: {} }));

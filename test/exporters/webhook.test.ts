@@ -103,6 +103,8 @@ test("what is beyond alerts_max is counted, and what fires stays", async (t) => 
   await send(notificationOf(...["a", "b", "c", "d", "e"].map((id) => alertOf(order(id)))));
   const { alerts, truncatedAlerts } = bodyOf(server) as { alerts: { labels: Record<string, string> }[]; truncatedAlerts: number };
   assert.deepEqual([alerts.map(({ labels }) => labels["resource_id"]), truncatedAlerts], [["a", "b"], 3]);
+  await send({ ...notificationOf(alertOf()), more: 5_000 });
+  assert.equal(bodyOf(server, 1)["truncatedAlerts"], 5_000, "those that the notification itself only counts, too");
 });
 
 test("however large the alerts are, the request stays below some megabytes, with one at least", async (t) => {

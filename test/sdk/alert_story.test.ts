@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { groupMessage, letterOf, messageOfLetter } from "../../src/alerts/dispatch/messages.ts";
 import { backgroundOf, factsOf, headlineOf, linkOf, pathText, runbookOf, statusOf } from "../../src/sdk/alert_story.ts";
 import { alertOf, FIRED_AT, notificationOf, resolvedOf } from "../support/alert.ts";
 
@@ -21,6 +22,20 @@ test("a group that is over says for how long the first of them fired", () => {
   const early = resolvedOf({ fired_at: FIRED_AT - 3_600_000 });
   assert.equal(statusOf(notificationOf(early, resolvedOf())), "2 RESOLVED after 2h");
   assert.equal(statusOf({ ...notificationOf(alertOf()), cause: "repeat" }), "STILL FIRING");
+});
+
+test("after most of a large group is over, what still fires is counted right", () => {
+  const message = groupMessage("k", { region: "eu" }, "changed", [alertOf()], Array.from({ length: 5_000 }, () => resolvedOf()));
+  const notification = { ...message, id: "n", receipt: undefined };
+  assert.equal(statusOf(notification), "1 FIRING, 5000 RESOLVED");
+  assert.equal(headlineOf(notification), "Order o1 has been pending for 30m");
+  const many = groupMessage("k", {}, "changed", Array.from({ length: 3_000 }, () => alertOf()), Array.from({ length: 3_000 }, () => resolvedOf()));
+  assert.equal(statusOf({ ...many, id: "n", receipt: undefined }), "3000 FIRING, 3000 RESOLVED");
+  const letter = messageOfLetter(letterOf(many))!;
+  assert.ok(letter.alerts.length < 1_000);
+  assert.equal(statusOf({ ...letter, id: "n", receipt: undefined }), "3000 FIRING, 3000 RESOLVED", "as a dead letter, too");
+  const over = groupMessage("k", {}, "resolved", [], Array.from({ length: 3_000 }, () => resolvedOf()));
+  assert.equal(statusOf({ ...over, id: "n", receipt: undefined }), "3000 RESOLVED after 1h");
 });
 
 test("a path shows where moves are missing, and its last ten moves", () => {

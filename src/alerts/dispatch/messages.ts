@@ -21,7 +21,12 @@ export function groupMessage(key: string, group: Labels, cause: Notification["ca
   const listedEnded = Math.min(ended.length, Math.max(ENDED_LISTED_MAX, LISTED_MAX - firing.length));
   const alerts = [...firing.slice(0, LISTED_MAX - listedEnded), ...ended.slice(0, listedEnded)];
   const more = firing.length + ended.length - alerts.length;
-  return { key, status: firing.length > 0 ? "firing" : "resolved", cause, alerts, group, ...(more > 0 ? { more } : {}) };
+  return { key, status: firing.length > 0 ? "firing" : "resolved", cause, alerts, group, ...counted(more, firing.length > 0 ? ended.length - listedEnded : 0) };
+}
+
+/** Alerts that are not listed, and how many of them are over where others fire. */
+function counted(more: number, over: number): Pick<Message, "more" | "more_resolved"> {
+  return { ...(more > 0 ? { more } : {}), ...(over > 0 ? { more_resolved: over } : {}) };
 }
 
 /** The later message of an incident where the one before did not leave: what that one alone would have told is in it, too. */
@@ -41,16 +46,17 @@ export function groupKey(externalLabels: Labels, kind: string, identity: readonl
 
 /** What a dead letter keeps of a message: enough to send it again. */
 export function letterOf(message: Message): Json {
-  const { alerts, more = 0, ...rest } = message;
+  const { alerts, more = 0, more_resolved = 0, ...rest } = message;
   for (let count = alerts.length; ; count = Math.floor(count / 2)) {
-    const cut = { kind: "notification", ...rest, alerts: alerts.slice(0, count), more: more + alerts.length - count };
+    const over = rest.status === "firing" ? more_resolved + alerts.slice(count).filter(({ status }) => status === "resolved").length : 0;
+    const cut = { kind: "notification", ...rest, alerts: alerts.slice(0, count), ...counted(more + alerts.length - count, over) };
     if (count <= 1 || JSON.stringify(cut).length <= LETTER_LENGTH_MAX) return cut as unknown as Json;
   }
 }
 
 /** The message of a dead letter; undefined where it is of something else, or was too large. */
 export function messageOfLetter(content: Json): Message | undefined {
-  const { kind, more, ...message } = (typeof content === "object" && content !== null ? content : {}) as Partial<Message> & { kind?: unknown };
+  const { kind, ...message } = (typeof content === "object" && content !== null ? content : {}) as Partial<Message> & { kind?: unknown };
   if (kind !== "notification" || !Array.isArray(message.alerts)) return undefined;
-  return { ...(message as Message), ...(more === undefined || more === 0 ? {} : { more }) };
+  return message as Message;
 }
