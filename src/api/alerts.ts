@@ -47,7 +47,7 @@ export function alertEndpoints(agent: Agent, clock: Clock): Endpoint[] {
         && (type === undefined || one.resource.type === type)
         && (alert === undefined || one.alert === alert)
         && (after === undefined || comparePlaces(placeOf(one), after as unknown as Place) > 0));
-      return page(smallest(found, limit + 1, compare), limit, show, placeOf);
+      return page(smallest(found, limit + 1, compare), limit, (one) => listed(agent, one), placeOf);
     },
   }, {
     method: "GET",
@@ -80,19 +80,27 @@ function bounded(text: string): string {
 
 /** All that is known of one alert: for `sojourn explain`, and for whoever follows the link in a message. */
 async function explain(agent: Agent, alert: Alert): Promise<object> {
-  const { resources, alerts, silences, deliveries } = agent.services;
-  const { resource, rule, dedup_key, labels } = alert;
+  const { resources, alerts, deliveries } = agent.services;
+  const { resource, rule, dedup_key } = alert;
   const external = agent.wanted?.service.api.external_url;
   // Without its history the rest is worth showing all the same.
   const transitions = alert.group === undefined ? await resources.transitions(resource.type, resource.id).catch((): Transition[] => []) : [];
+  const current = alert.group === undefined ? resources.get(resource.type, resource.id) : undefined;
   return {
-    ...show(alert),
+    ...listed(agent, alert),
+    // `details` are of when it fired, or was over.
+    current: current === undefined ? null : { state: current.state || null, since: formatTime(current.since), last_seen: formatTime(current.last_seen), attributes: current.attributes },
     url: external === undefined ? null : `${external.replace(/\/$/, "")}/api/v1/alerts/${dedup_key}`,
     transitions: transitions.map(({ from, to, at, duration }) => ({ from: from || null, to: to || null, at: formatTime(at), duration_seconds: duration / 1_000 })),
     others: alerts.firingOf(resource.type, rule) - (alert.status === "firing" ? 1 : 0),
-    silenced_by: silences.of(labels),
     deliveries: deliveries.list(undefined, DELIVERIES_MAX, undefined, dedup_key).map(showDelivery),
   };
+}
+
+/** With why it would not be told if it were new; exporters may mute it besides. */
+function listed(agent: Agent, alert: Alert): object {
+  const { silences, inhibited } = alert.status === "resolved" ? { silences: [], inhibited: false } : agent.services.dispatcher.suppressionOf(alert);
+  return { ...show(alert), silenced_by: silences, inhibited };
 }
 
 function show(alert: Alert): object {

@@ -1,6 +1,7 @@
 import { redactText } from "../config/redact.ts";
 import type { Agent } from "../pipeline/agent.ts";
 import { HttpError } from "../sdk/listeners.ts";
+import { suggestion } from "../sdk/suggest.ts";
 import { formatTime } from "../sdk/time.ts";
 import type { Delivery } from "../alerts/dispatch/deliveries.ts";
 import { json, page } from "./answers.ts";
@@ -39,12 +40,17 @@ export function deliveryEndpoints(agent: Agent): Endpoint[] {
       async answer(request, id) {
         noQuery(request.query);
         const { result, error } = await dispatcher.sendTest(id!);
-        if (result === "not_found") throw new HttpError(404, `no exporter ${shown(id!)} that takes alerts is running`);
+        if (result === "not_found") throw new HttpError(404, `no exporter ${shown(id!)} that takes alerts is running; ${suggestion(id!, takingAlerts(agent))}`);
         if (result === "failed") throw new HttpError(502, redactText(error ?? "the destination did not take it"));
         return json({ result });
       },
     },
   ];
+}
+
+/** Ids of the exporters that run and take alerts. */
+function takingAlerts({ graph }: Agent): string[] {
+  return [...graph.instances.values()].filter(({ component }) => component.notify !== undefined).map(({ config }) => config.id).sort();
 }
 
 /** A delivery as the API shows it. */

@@ -22,11 +22,11 @@ Commands
 
 Commands that ask a running agent
   alerts         List the open alerts.
-  explain        Tell the story of one: explain OrderStuckInPending, order/4711 or its key.
+  explain        Tell the story of one: explain OrderStuckInPending, order/4711, "order region=eu" or its key.
   acknowledge    Say that somebody is at it: it is not repeated any more.
   silence        silence add <matcher>… --for 2h --comment <why>; silence list; silence expire <id>
   deliveries     List what was sent, and what came of it.
-  redeliver      Send a dead letter again: its number, or --all.
+  redeliver      Send a dead letter again: its number, or --all; without either, list them.
   notify-test    Send one marked message now: notify-test slack/ops.
 
 Options

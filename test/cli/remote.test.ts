@@ -21,8 +21,8 @@ async function sojourn(...argv: string[]): Promise<Said> {
 }
 
 /** An agent in real time, told of one failed order and one that is fine; commands ask it. */
-async function running(more = ""): Promise<{ readonly agent: Served; ask(...argv: string[]): Promise<Said> }> {
-  const agent = await served({ clock: realClock, files: { "agent.yaml": ORDERS.replace("processors: [track/order] }", `processors: [track/order] ${more === "" ? "" : ", exporters: [slack/ops]"} }`) + more } });
+async function running(more = "", base = ORDERS): Promise<{ readonly agent: Served; ask(...argv: string[]): Promise<Said> }> {
+  const agent = await served({ clock: realClock, files: { "agent.yaml": base.replace("processors: [track/order] }", `processors: [track/order] ${more === "" ? "" : ", exporters: [slack/ops]"} }`) + more } });
   const send = (body: Json): Promise<void> => agent.agent.emit("webhook/orders", [observation(body, { time: realClock.now(), source: "webhook/orders" })]);
   await send({ id: "o1", status: "pending" });
   await send({ id: "o1", status: "failed" });
@@ -35,7 +35,7 @@ test("alerts lists what is open; explain tells the story of one by name, resourc
   const { agent, ask } = await running();
   await using _ = agent;
   const listed = await ask("alerts");
-  assert.match(listed.out, /^[0-9a-f]{12} {2}FIRING {3}critical OrderFailed order\/o1$/);
+  assert.match(listed.out, /^[0-9a-f]{12} {2}FIRING {3}critical OrderFailed order\/o1 {2}for \d+m?s: order o1 is failed$/);
   const key = listed.out.slice(0, 12);
   for (const meant of ["OrderFailed", "OrderFailed/o1", "order/o1", "o1", key]) {
     const { code, out, error } = await ask("explain", meant);
@@ -65,8 +65,10 @@ test("silence: added for a while with a reason, listed, ended; what is missing i
   await using _ = agent;
   const added = await ask("silence", "add", "alertname=OrderFailed", "--for", "2h", "--comment", "migration", "--by", "jo");
   assert.equal(added.code, 0, added.error);
-  const [, id] = /^silence (\S+) until \S+$/.exec(added.out)!;
-  assert.match((await ask("silence", "list")).out, new RegExp(`^${id} {2}active {2}until \\S+ {2}alertname=OrderFailed {2}\\(jo: migration\\)$`));
+  const [, id] = /^silence (\S+) until \S+; it holds for 1 open alert$/.exec(added.out)!;
+  assert.match((await ask("alerts")).out, /\(silenced\)$/);
+  assert.match((await ask("silence", "add", "alertname=Nothing", "--for", "1s", "--comment", "x")).out, /; it holds for no alert that is open now/);
+  assert.match((await ask("silence", "list")).out, new RegExp(`^${id} {2}active {2}until \\S+ {2}alertname=OrderFailed {2}\\(jo: migration\\)$`, "m"));
   assert.match((await ask("explain", "OrderFailed")).out, new RegExp(`silenced +by ${id}`));
   assert.equal((await ask("silence", "expire", id!)).out, `silence ${id} is over`);
   assert.match((await ask("silence", "list")).out, /expired/);
@@ -87,6 +89,38 @@ test("acknowledge says who is at it", async () => {
   await using _ = agent;
   assert.match((await ask("acknowledge", "order/o1", "--by", "jo", "--comment", "on it")).out, /^acknowledged: FIRING/);
   assert.match((await ask("explain", "order/o1")).out, /ack +by jo .*: on it/);
+  assert.match((await ask("alerts")).out, /\(acknowledged by jo\)$/);
+  const again = await ask("acknowledge", "order/o1");
+  assert.match(again.out, /\(before: by jo at \S+\)$/);
+  assert.match((await ask("explain", "order/o1")).out, /ack +by \S+ \S+ \(\S+ ago\)\n/, "no comment, no colon");
+});
+
+test("explain says how the resource is now, beside how it was when it fired", async () => {
+  const { agent, ask } = await running();
+  await using _ = agent;
+  await agent.agent.emit("webhook/orders", [observation({ id: "o1", status: "paid" }, { time: realClock.now(), source: "webhook/orders" })]);
+  assert.match((await ask("explain", "OrderFailed")).out, /now +paid since \S+ \(\S+ ago\), last seen \S+ \(\S+ ago\)\n/);
+  assert.match((await ask("explain", "OrderFailed")).out, /sent +nothing that is on record/);
+});
+
+test("a group's alert is found as the listing shows it, and what keeps an alert from being told is said", async () => {
+  const { agent, ask } = await running(undefined, ORDERS
+    .replace("  track/device:", "  threshold: { rules: [{ alert: Many, aggregate: { count: true, by: { state: self.state } }, expr: value > 0 }] }\n  track/device:")
+    .replace("processors: [track/order]", "processors: [track/order, threshold]")
+    .replace("service:", "service:\n  inhibit_rules: [{ source_matchers: [alertname=OrderFailed], target_matchers: [alertname=Many, state=failed] }]"));
+  await using _ = agent;
+  for (const meant of ["order state=failed", "state=failed", "failed"]) {
+    assert.match((await ask("explain", meant)).out, /^FIRING +warning +Many order state=failed\n[^]*\n +inhibited by another alert/, meant);
+  }
+  assert.match((await ask("alerts")).out, /Many order state=failed {2}for .*\(inhibited\)$/m);
+});
+
+test("redeliver without a number lists the dead letters", async () => {
+  const { agent, ask } = await running();
+  await using _ = agent;
+  assert.equal((await ask("redeliver")).out, "there are no dead letters");
+  await agent.agent.emit("webhook/orders", [observation({ status: "failed" }, { time: realClock.now(), source: "webhook/orders" })]);
+  assert.match((await ask("redeliver")).out, /^ +1 {2}\S+Z {2}track\/order {2}.*\nsojourn redeliver <number>/);
 });
 
 test("notify-test sends one marked message and says what came of it; deliveries shows what was sent", async () => {
@@ -102,7 +136,7 @@ test("notify-test sends one marked message and says what came of it; deliveries 
     const failed = await ask("notify-test", "slack/ops");
     assert.equal(failed.code, 1);
     assert.match(failed.error, /404/);
-    assert.match((await ask("notify-test", "slack/none")).error, /no exporter slack\/none/);
+    assert.match((await ask("notify-test", "slack/none")).error, /no exporter slack\/none that takes alerts is running; did you mean slack\/ops\? \(allowed: slack\/ops\)/);
   } finally {
     await slack.close();
   }

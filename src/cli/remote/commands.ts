@@ -1,12 +1,14 @@
+import { userInfo } from "node:os";
 import { realClock } from "../../sdk/clock.ts";
 import { parseDuration } from "../../sdk/duration.ts";
-import { printable } from "../../sdk/alert_text.ts";
+import { printable, timeText } from "../../sdk/alert_text.ts";
 import { formatTime } from "../../sdk/time.ts";
 import { EXIT, type Output } from "../exit.ts";
 import { remoteAgent, RemoteError, type RemoteAgent } from "./client.ts";
-import { explained, findAlert, lineOf, type ExplainedAlert, type ListedAlert } from "./explain.ts";
+import { explained, findAlert, lineOf, listedLine, type ExplainedAlert, type ListedAlert } from "./explain.ts";
 
 const LISTED_MAX = 100_000;
+const DEAD_LETTERS_SHOWN = 100;
 
 /** What was typed behind the command. */
 export interface RemoteOptions {
@@ -28,8 +30,9 @@ type Command = (agent: RemoteAgent, options: RemoteOptions) => Promise<string>;
 export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
   alerts: async (agent, { args }) => {
     none(args);
-    const open = ((await agent.list("/api/v1/alerts?limit=1000", LISTED_MAX)) as ListedAlert[]).filter(({ status }) => status !== "resolved");
-    return open.length === 0 ? "no open alert" : open.map((alert) => `${alert.dedup_key.slice(0, 12)}  ${lineOf(alert)}`).join("\n");
+    const open = await openAlerts(agent);
+    const now = realClock.now();
+    return open.length === 0 ? "no open alert" : open.map((alert) => listedLine(alert, now)).join("\n");
   },
   explain: async (agent, { args }) => {
     const { dedup_key } = await findAlert(agent, one(args, "an alert: its name, its resource (order/4711) or its key"));
@@ -38,7 +41,8 @@ export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
   acknowledge: async (agent, { args, by, comment }) => {
     const found = await findAlert(agent, one(args, "an alert: its name, its resource (order/4711) or its key"));
     await agent.post(`/api/v1/alerts/${found.dedup_key}/acknowledge`, { by: author(by), comment: comment ?? "" });
-    return `acknowledged: ${lineOf(found)}`;
+    const before = found.acknowledged;
+    return `acknowledged: ${lineOf(found)}${before === null ? "" : printable(` (before: by ${before.by} at ${before.at})`)}`;
   },
   silence,
   deliveries: async (agent, { args }) => {
@@ -47,8 +51,9 @@ export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
     return found.length === 0 ? "nothing was sent yet" : found.toReversed().map(deliveryLine).join("\n");
   },
   redeliver: async (agent, { args, all }) => {
+    if (all !== true && args.length === 0) return deadLetters(agent);
     if (all !== true) {
-      const number = one(args, "the number of a dead letter (GET /api/v1/dead_letters), or --all");
+      const number = one(args, "the number of a dead letter");
       const { result } = (await agent.post(`/api/v1/dead_letters/${encodeURIComponent(number)}/redeliver`, {})) as { result: string };
       return printable(result);
     }
@@ -73,6 +78,17 @@ export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
+async function openAlerts(agent: RemoteAgent): Promise<ListedAlert[]> {
+  return ((await agent.list("/api/v1/alerts?limit=1000", LISTED_MAX)) as ListedAlert[]).filter(({ status }) => status !== "resolved");
+}
+
+async function deadLetters(agent: RemoteAgent): Promise<string> {
+  const found = (await agent.list("/api/v1/dead_letters?limit=100", DEAD_LETTERS_SHOWN)) as { number: number; at: string; component: string; reason: string }[];
+  if (found.length === 0) return "there are no dead letters";
+  const lines = found.toReversed().map(({ number, at, component, reason }) => printable(`${String(number).padStart(4)}  ${instant(at)}  ${component}  ${reason}`));
+  return [...lines, "sojourn redeliver <number> sends one of a notification again, --all sends all of them"].join("\n");
+}
+
 interface Delivery {
   readonly at: string;
   readonly exporter: string;
@@ -86,7 +102,7 @@ interface Delivery {
 function deliveryLine({ at, exporter, cause, result, answer, alerts, count }: Delivery): string {
   const more = count > alerts.length ? ` +${count - alerts.length} more` : "";
   const named = alerts.map(({ alert, resource }) => (resource.id === "" ? alert : `${alert} ${resource.type}/${resource.id}`)).join(", ");
-  return printable(`${at}  ${result.padEnd(11)} ${exporter}  ${cause}: ${named}${more}${answer === null ? "" : `  (${answer})`}`);
+  return printable(`${instant(at)}  ${result.padEnd(11)} ${exporter}  ${cause}: ${named}${more}${answer === null ? "" : `  (${answer})`}`);
 }
 
 async function silence(agent: RemoteAgent, options: RemoteOptions): Promise<string> {
@@ -99,7 +115,9 @@ async function silence(agent: RemoteAgent, options: RemoteOptions): Promise<stri
       if (options.comment === undefined) throw new ArgumentError("silence add needs --comment: why");
       const ends_at = formatTime(realClock.now() + ms);
       const { id } = (await agent.post("/api/v1/silences", { matchers: args, ends_at, created_by: author(options.by), comment: options.comment })) as { id: string };
-      return `silence ${id} until ${ends_at}`;
+      const held = (await openAlerts(agent)).filter(({ silenced_by }) => silenced_by.includes(id)).length;
+      const about = held === 0 ? "no alert that is open now (sojourn explain shows an alert's labels)" : `${held} open ${held === 1 ? "alert" : "alerts"}`;
+      return `silence ${id} until ${ends_at}; it holds for ${about}`;
     }
     case "list": {
       none(args);
@@ -126,8 +144,9 @@ interface Silence {
   readonly comment: string;
 }
 
-function silenceLine({ id, state, matchers, ends_at, created_by, comment }: Silence): string {
-  return printable(`${id}  ${state.padEnd(7)} until ${ends_at}  ${matchers.join(" ")}  (${created_by}: ${comment})`);
+function silenceLine({ id, state, matchers, starts_at, ends_at, created_by, comment }: Silence): string {
+  const from = state === "pending" ? `from ${starts_at} ` : "";
+  return printable(`${id}  ${state.padEnd(7)} ${from}until ${ends_at}  ${matchers.join(" ")}  (${created_by}: ${comment})`);
 }
 
 function one(args: readonly string[], what: string): string {
@@ -140,7 +159,21 @@ function none(args: readonly string[]): void {
 }
 
 function author(by: string | undefined): string {
-  return by ?? process.env["USER"] ?? "unknown";
+  return by ?? (process.env["USER"] || loginName());
+}
+
+function loginName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user without an entry in passwd, as in some containers.
+    return "unknown";
+  }
+}
+
+/** As the API says it, with as many digits in each line. */
+function instant(time: string): string {
+  return timeText(Date.parse(time));
 }
 
 /** Asks the agent and prints what it says. Throws `ArgumentError` for what was typed wrong; else resolves with the exit code. */
