@@ -1,6 +1,7 @@
 import { defineExporter } from "../src/sdk/component.ts";
 import { ConfigError, PermanentError } from "../src/sdk/errors.ts";
 import { createHttpClient, refusal, type HttpResponse } from "../src/sdk/http.ts";
+import { portableJson } from "../src/sdk/json_text.ts";
 import { notificationOptions } from "../src/sdk/notification_options.ts";
 import type { Json } from "../src/sdk/observation.ts";
 import { eventOf } from "./pagerduty/event.ts";
@@ -61,7 +62,7 @@ export const pagerduty = defineExporter({
         url: config.url,
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ routing_key, ...event }),
+        body: portableJson({ routing_key, ...event }),
         signal,
         bodyBytesMax: ANSWER_BYTES_MAX,
         bodyOptional: true,

@@ -6,6 +6,7 @@ import { ConfigError } from "../src/sdk/errors.ts";
 import { createHttpClient, refusal, type HttpResponse } from "../src/sdk/http.ts";
 import { authorization, authSchema, checkAuth } from "../src/sdk/http_auth.ts";
 import { secretsSent, withoutSecrets } from "../src/sdk/http_secrets.ts";
+import { portableJson } from "../src/sdk/json_text.ts";
 import { notificationOptions } from "../src/sdk/notification_options.ts";
 import type { Json } from "../src/sdk/observation.ts";
 import { tlsSchema } from "../src/sdk/tls.ts";
@@ -117,7 +118,7 @@ export const webhook = defineExporter({
         const failures: string[] = [];
         const content = bodyOf(notification, (message) => void failures.push(message));
         const isText = typeof content === "string";
-        const body = isText ? content : JSON.stringify(content);
+        const body = isText ? content : portableJson(content);
         const id = deliveryId(notification.id);
         const headers = await headersOf(isText ? "text/plain; charset=utf-8" : "application/json");
         const limit = deadline(clock, timeoutMs, signal);

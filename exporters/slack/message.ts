@@ -68,7 +68,8 @@ function section(alert: Alert, ofMany: boolean, lengthMax: number): string {
   const id = `${head}\`${escaped(subjectOf(alert).replaceAll("`", "'"), Math.floor(lengthMax / 3))}\``;
   const links = [link(runbookOf(alert), "Runbook", LINK_MAX), link(linkOf(alert), "Details", LINK_MAX)].filter((text) => text !== "").join(" · ");
   const below = ofMany || links === "" ? "" : `\n${links}`;
-  const words = [summaryText(alert), ...(ofMany ? oddities(alert) : [descriptionOf(alert)])].filter((text) => text !== "").join("\n");
+  const more = ofMany ? oddities(alert) : descriptionOf(alert).split(/\r?\n/);
+  const words = [summaryText(alert), ...more].filter((text) => text !== "").map(printable).join("\n");
   return `${id} ${escaped(words, lengthMax - id.length - 1 - below.length)}${below}`;
 }
 

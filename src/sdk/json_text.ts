@@ -1,3 +1,5 @@
+import type { Json } from "./observation.ts";
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const OPEN_BRACKET = 0x5b;
@@ -37,4 +39,14 @@ export function endOfString(text: string, start: number): number {
     if (backslashes % 2 === 0) return end;
   }
   return text.length;
+}
+
+/**
+ * JSON that every parser takes: half a surrogate pair and NUL, which RFC 8259 leaves to each and many refuse with the whole
+ * text, are U+FFFD. What comes from outside must not decide whether an alert is delivered.
+ * https://www.rfc-editor.org/rfc/rfc8259#section-8.2
+ */
+export function portableJson(value: Json): string {
+  // Each escape whole, so that a backslash that is itself escaped begins none; a pair stands as it is, never escaped.
+  return JSON.stringify(value).replace(/\\(?:u(?:d[89a-f][\da-f]{2}|0000)|.)/g, (escape) => (escape.length > 2 ? "\\ufffd" : escape));
 }

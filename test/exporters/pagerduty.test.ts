@@ -152,6 +152,15 @@ test("severities are PagerDuty's; an unknown one is error", async (t) => {
   ]);
 });
 
+test("half a character in what was observed does not keep the page from going out", async (t) => {
+  const { fake, send } = await setUp(t);
+  const half = "o\ud800\0";
+  const observation = { source: "http", time: FIRED_AT, id: half, attributes: { [half]: half }, body: { [half]: half } };
+  await send(alertOf({ resource: { type: "order", id: half }, labels: { severity: half, a: half }, annotations: { summary: half, description: half }, details: { half }, value: half, observation }));
+  assert.deepEqual(fake.refused, []);
+  assert.equal(fake.events.length, 1);
+});
+
 test("whatever the alerts hold, the event is within PagerDuty's limits and goes out", async (t) => {
   const { fake, send } = await setUp(t);
   const long = "😀 pending\u0000".repeat(2_000);

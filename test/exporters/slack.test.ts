@@ -126,7 +126,7 @@ test("alerts that the notification itself only counts are counted", async (t) =>
 
 test("no resource, summary or label can mention a channel or hide behind a link", async (t) => {
   const { fake, send } = await setUp(t);
-  const evil = "<!channel> <@U1> <https://evil.example|ok> `code` & \u202e\n@here";
+  const evil = "<!channel> <@U1> <https://evil.example|ok> `code` & \u202e\u001b[2J\n@here";
   const alert = alertOf({
     resource: { type: "order", id: evil }, annotations: { summary: evil, description: evil, runbook_url: "javascript:alert(1)" },
     labels: { severity: evil, team: evil }, details: { [evil]: evil }, value: evil,
@@ -137,6 +137,7 @@ test("no resource, summary or label can mention a channel or hide behind a link"
   assert.equal(fake.posts.length, 2);
   for (const block of fake.posts.flatMap(({ blocks }) => blocks)) {
     for (const text of [block.text ?? [], block.fields ?? [], block.elements ?? []].flat()) {
+      assert.doesNotMatch(text.text, /[\u202e\u001b]/, "nothing turns the text around");
       assert.ok(text.type === "plain_text" || text.verbatim === true, "Slack would look for mentions by itself");
     }
   }

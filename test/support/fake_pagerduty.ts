@@ -134,6 +134,7 @@ function problems(request: IncomingMessage, body: Buffer): string[] {
     return ["not JSON"];
   }
   if (!isRecord(event)) return ["not an object"];
+  if (/(?<!\\)(?:\\\\)*\\u(?:d[89a-f]|0000)/.test(body.toString("utf8"))) return ["half a character, or none"];
   const found = checked(event, EVENT, ["routing_key", "event_action", "dedup_key"], "");
   if (event["event_action"] !== "trigger") return event["payload"] === undefined ? found : [...found, "'payload' belongs to a trigger"];
   if (!isRecord(event["payload"])) return [...found, "'payload' is missing or blank"];
