@@ -9,7 +9,7 @@ import { folderWith, said, SOJOURN, start } from "./cli/spawn.ts";
 import { freePorts } from "./support/waiting.ts";
 
 const root = join(import.meta.dirname, "..");
-const PAGES = ["README.md", "src/README.md", "CONTRIBUTING.md"];
+const PAGES = ["README.md", "src/README.md", "CONTRIBUTING.md", "docs/alerting.md"];
 const readme = page("README.md");
 const { scripts, version, name } = JSON.parse(page("package.json")) as { scripts: Record<string, string>; version: string; name: string };
 
