@@ -5,6 +5,8 @@ import type { Timer } from "../../sdk/clock.ts";
 const CONCURRENCY = 4;
 /** Messages that may wait for a destination before alerts have to share. */
 const WAITING_MAX = 20;
+/** Where a destination takes many: what it takes in this time may wait. */
+const WAITING_MINUTES_MAX = 1 / 6;
 // Tokens are fractions; what is short of one by a rounding error is one.
 const ROUNDING = 1e-6;
 
@@ -112,7 +114,8 @@ export function waitingOf(lane: Lane): number {
 /** How many further messages would leave without waiting, if the destination took them. */
 export function roomOf(lane: Lane, now: number): number {
   refill(lane, now);
-  return Math.max(0, Math.min(WAITING_MAX, Math.floor(lane.tokens + ROUNDING)) - (sizeOf(lane) - lane.running));
+  const waitingMax = Math.max(WAITING_MAX, (lane.limits?.messagesPerMinute ?? 0) * WAITING_MINUTES_MAX);
+  return Math.max(0, Math.min(waitingMax, Math.floor(lane.tokens + ROUNDING)) - (sizeOf(lane) - lane.running));
 }
 
 /** An attempt is made. */

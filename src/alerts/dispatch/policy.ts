@@ -40,7 +40,8 @@ export function policyOf(config: Readonly<Record<string, Json>>, component: Pick
     repeatIntervalMs: ms("repeat_interval"),
     muteTimes: texts("mute_time_intervals") ?? [],
     activeTimes: texts("active_time_intervals") ?? [],
-    limits: { messagesPerMinute, burst: Math.min(limits.burst, messagesPerMinute) },
+    // Who says that a destination takes many in a minute says that it takes some of them at once.
+    limits: { messagesPerMinute, burst: Math.min(messagesPerMinute, Math.max(limits.burst, Math.ceil(messagesPerMinute / 10))) },
     refreshes: component.refreshes,
     deduplicates: component.deduplicates === true,
     fingerprint: JSON.stringify(names.map((name) => config[name] ?? null)),
