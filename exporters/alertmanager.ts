@@ -7,7 +7,7 @@ import { notificationOptions } from "../src/sdk/notification_options.ts";
 import type { Json } from "../src/sdk/observation.ts";
 import { tlsSchema } from "../src/sdk/tls.ts";
 import { batchesOf, postableAlerts } from "./alertmanager/alerts.ts";
-import { createReplicaReports, deliver, failureOf, replicaOf, type Replica } from "./alertmanager/replicas.ts";
+import { createReplicaReports, deliver, failureOf, hurry, replicaOf, type Replica } from "./alertmanager/replicas.ts";
 
 const RESEND_MS_MIN = 1_000;
 /** A firing alert ends by itself after so many intervals without news; a resolved one is told again for so long. As Prometheus. */
@@ -96,6 +96,7 @@ export const alertmanager = defineExporter({
         // One that hangs must not keep another from being told.
         const outcomes = await Promise.all(replicas.map((replica) => deliver(replica, batches, delivery, signal)));
         const failure = failureOf(outcomes, batches.length);
+        hurry(outcomes, clock);
         toldOf(outcomes, failure !== undefined);
         if (failure !== undefined) throw failure;
         return undefined;

@@ -1,7 +1,7 @@
 import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
 import type { Alert, Notification } from "../src/sdk/alert.ts";
-import { pathText, subjectOf } from "../src/sdk/alert_story.ts";
+import { linkOf, pathText, runbookOf, subjectOf } from "../src/sdk/alert_story.ts";
 import { cut, jsonLine, printable, summaryText, timeText, valueText } from "../src/sdk/alert_text.ts";
 import { defineExporter } from "../src/sdk/component.ts";
 import { formatDuration } from "../src/sdk/duration.ts";
@@ -120,6 +120,7 @@ function alertPretty(alert: Alert, cause: Cause): string {
   const resolved = alert.status === "resolved";
   const endedAt = resolved_at ?? fired_at ?? active_at;
   const path = story === undefined ? "" : pathText(story.transitions);
+  const [runbook, url] = [runbookOf(alert), linkOf(alert)];
   const notes = [
     `severity ${alert.labels["severity"] ?? "none"}`,
     ...Object.entries(alert.details).map(([name, value]) => `${name} ${valueText(value)}`),
@@ -128,6 +129,8 @@ function alertPretty(alert: Alert, cause: Cause): string {
     ...(story === undefined || story.others === 0 ? [] : [`${story.others} others firing`]),
     ...(stale_since === undefined ? [] : [`last known ${timeText(stale_since)}`]),
     ...(flapping ? ["flapping"] : []),
+    ...(resolved || runbook === undefined ? [] : [`runbook ${runbook}`]),
+    ...(url === undefined ? [] : [`see ${url}`]),
     ...(acknowledged === undefined ? [] : [`acknowledged by ${acknowledged.by}`]),
     ...(resolved ? [`${reason ?? "over"} after ${formatDuration(endedAt - (fired_at ?? active_at))}`] : []),
     ...(!resolved && cause === "repeat" ? [`still firing since ${timeText(fired_at ?? active_at)}`] : []),

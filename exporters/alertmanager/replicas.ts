@@ -8,6 +8,12 @@ import { safeUrl } from "../../src/sdk/safe_url.ts";
 const ANSWER_BYTES_MAX = 64 * 1_024;
 /** It is about this batch alone; the next may be taken. */
 const ABOUT_THE_BATCH = new Set([400, 413, 422]);
+/**
+ * A replica that let a request time out while another took everything is waited for no longer than this, for so long: what
+ * fires must be told everywhere again before it counts as over, however much it is.
+ */
+const BRIEF_MS = 1_000;
+const BRIEF_FOR_MS = 60_000;
 
 /** One Alertmanager of a cluster. */
 export interface Replica {
@@ -15,6 +21,8 @@ export interface Replica {
   readonly name: string;
   /** What was said of its failing; undefined while it works, or when nobody was told. */
   reported: string | undefined;
+  /** Until then (`monotonicMs`) it is waited for briefly. */
+  briefUntil: number;
 }
 
 /** What became of a notification at one replica. */
@@ -22,6 +30,9 @@ interface Outcome {
   readonly replica: Replica;
   /** Why it did not take a batch, by the batch's number. */
   readonly failures: ReadonlyMap<number, Error>;
+  readonly timedOut: boolean;
+  /** It had less time than is configured. */
+  readonly brief: boolean;
 }
 
 /** Throws where a URL is none; the text may hold a secret and is not repeated. */
@@ -30,7 +41,7 @@ export function replicaOf(text: string, pathPrefix: string): Replica | undefined
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) return undefined;
   url.pathname = `${url.pathname.replace(/\/+$/, "")}${pathPrefix.replace(/\/+$/, "")}/api/v2/alerts`;
   url.hash = "";
-  return { url, name: safeUrl(url), reported: undefined };
+  return { url, name: safeUrl(url), reported: undefined, briefUntil: -Infinity };
 }
 
 export interface Delivery {
@@ -43,31 +54,41 @@ export interface Delivery {
 /** Gives the batches to one replica, in order. Never rejects. */
 export async function deliver(replica: Replica, batches: readonly string[], delivery: Delivery, signal: AbortSignal): Promise<Outcome> {
   const failures = new Map<number, Error>();
+  const { clock, timeoutMs } = delivery;
+  const limitMs = clock.monotonicMs() < replica.briefUntil ? Math.min(timeoutMs, BRIEF_MS) : timeoutMs;
+  let timedOut = false;
   for (const [number, body] of batches.entries()) {
-    const { error, status } = await attempt(replica, body, delivery, signal);
+    const { error, status, timedOut: late } = await attempt(replica, body, delivery, limitMs, signal);
+    timedOut ||= late;
     if (error === undefined) continue;
     failures.set(number, error);
     if (status !== undefined && ABOUT_THE_BATCH.has(status)) continue;
     for (let rest = number + 1; rest < batches.length; rest++) failures.set(rest, error);
     break;
   }
-  return { replica, failures };
+  return { replica, failures, timedOut, brief: limitMs < timeoutMs };
+}
+
+/** Which replicas are waited for briefly from now on: those that were too late, where another took everything. */
+export function hurry(outcomes: readonly Outcome[], clock: Clock): void {
+  if (outcomes.every(({ failures }) => failures.size > 0)) return;
+  for (const { replica, timedOut, brief } of outcomes) if (timedOut && !brief) replica.briefUntil = clock.monotonicMs() + BRIEF_FOR_MS;
 }
 
 async function attempt(
-  { url, name }: Replica, body: string, { client, clock, timeoutMs, headers }: Delivery, signal: AbortSignal,
-): Promise<{ readonly error?: Error; readonly status?: number }> {
-  const limit = deadline(clock, timeoutMs, signal);
+  { url, name }: Replica, body: string, { client, clock, headers }: Delivery, limitMs: number, signal: AbortSignal,
+): Promise<{ readonly error?: Error; readonly status?: number; readonly timedOut: boolean }> {
+  const limit = deadline(clock, limitMs, signal);
   try {
     const response = await client.send({ url: url.href, name, method: "POST", headers, body, signal: limit.signal, bodyBytesMax: ANSWER_BYTES_MAX, bodyOptional: true });
     const { status } = response;
     if (status >= 200 && status < 300) {
       // Alertmanager's answer is empty: this is somebody before it who wants to know who we are.
-      return isPage(response) ? { error: new Error(`${name} answered ${status} with a page instead of an API's answer`) } : {};
+      return isPage(response) ? { error: new Error(`${name} answered ${status} with a page instead of an API's answer`), timedOut: false } : { timedOut: false };
     }
-    return { status, error: refusal(response, isPage(response) ? undefined : withoutSecrets(secretsSent(headers, url), textOf(response))) };
+    return { status, timedOut: false, error: refusal(response, isPage(response) ? undefined : withoutSecrets(secretsSent(headers, url), textOf(response))) };
   } catch (error) {
-    return { error: error instanceof Error ? error : new Error(String(error)) };
+    return { error: error instanceof Error ? error : new Error(String(error)), timedOut: limit.signal.aborted && !signal.aborted };
   } finally {
     limit.clear();
   }
@@ -113,9 +134,10 @@ export function createReplicaReports(context: Pick<ExporterContext, "report" | "
   let allFailed = false;
   return (outcomes, failed) => {
     const before = outcomes.filter(({ replica }) => replica.reported !== undefined).length;
-    for (const { replica, failures } of outcomes) {
+    for (const { replica, failures, brief } of outcomes) {
       const [error] = failures.values();
-      const message = error === undefined ? undefined : messageOf(error);
+      // That it had less time now is no news.
+      const message = error === undefined ? undefined : (brief ? replica.reported : undefined) ?? messageOf(error);
       if (message !== undefined && !failed && message !== replica.reported) context.report(error);
       if (message === undefined && replica.reported !== undefined) context.log.info({ replica: replica.name }, "replica takes alerts again");
       // The pipeline is about to say that all is well: the next time says what is not.

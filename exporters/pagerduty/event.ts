@@ -1,5 +1,5 @@
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import { backgroundOf, headlineOf, hiddenOf, linkOf, namesOf, noteOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
+import { backgroundOf, firingSince, headlineOf, hiddenOf, linkOf, namesOf, noteOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
 import { cut, printable, summaryText, timeText } from "../../src/sdk/alert_text.ts";
 import type { Json } from "../../src/sdk/observation.ts";
 
@@ -66,7 +66,8 @@ function payloadOf(notification: Notification, alerts: readonly Alert[], agent: 
     // PagerDuty wants one, and an alert about no resource has only its name.
     source: cut(alerts.length === 1 ? subjectOf(first) : printable(sourceOf(notification, component)), FIELD_MAX),
     severity: worst(alerts),
-    timestamp: timeText(Math.min(...alerts.map(({ fired_at, active_at }) => fired_at ?? active_at))),
+    // Years before 0 are no ISO 8601 that PagerDuty reads; it would refuse the page.
+    timestamp: timeText(Math.max(0, firingSince(alerts))),
     ...field("component", component),
     ...field("group", agent),
     ...field("class", namesOf({ alerts, group: {} })),

@@ -3,6 +3,7 @@ import { ConfigError, PermanentError } from "./errors.ts";
 import { basicAuthorization } from "./http_message.ts";
 
 const SECRET_CHARS_MAX = 65_536;
+const HEADER_TEXT = /^[\x20-\x7e]+$/;
 
 /** Keys of `auth` for whatever asks by HTTP. `files` says when files are read. */
 export const authSchema = (files: string) => ({
@@ -47,6 +48,11 @@ export function checkAuth(auth: AuthConfig): void {
   if (bearer !== undefined && (bearer.token === undefined) === (bearer.token_file === undefined)) {
     throw new ConfigError("/auth/bearer", "give either token or token_file");
   }
+  if (bearer?.token !== undefined && !HEADER_TEXT.test(bearer.token.trim())) {
+    throw new ConfigError("/auth/bearer/token", "must be printable ASCII on one line; no header holds anything else");
+  }
+  // https://www.rfc-editor.org/rfc/rfc7617#section-2
+  if (basic?.username.includes(":") === true) throw new ConfigError("/auth/basic/username", "must not hold a colon: it ends the user name");
 }
 
 /** The `authorization` header of one request. Rejects with the path, never the content, of a file that is no secret. */

@@ -210,39 +210,6 @@ test("one batch that is refused keeps no other from being sent, and what is wron
   assert.equal(server.requests, 3);
 });
 
-test("a batch that one replica refuses and another cannot take is tried again", async (t) => {
-  const [one, other] = [await scripted(t), await scripted(t)];
-  const { send } = setUp(t, [one.origin, other.origin]);
-  one.failNext(answer(400, '"bad"'));
-  other.failNext(answer(500));
-  const error = await failureOf(send(firing()), SECRET);
-  assert.ok(!(error instanceof PermanentError));
-  assert.match(error.message, /400 Bad Request: bad; .*500/);
-});
-
-test("a replica that hangs costs its timeout, not the notification", async (t) => {
-  const [one, other] = [await scripted(t), await scripted(t)];
-  const { send, recorded } = setUp(t, [one.origin, other.origin], { timeout: "50ms" });
-  other.failNext({ kind: "silence" });
-  await send(firing());
-  assert.equal(recorded.reports.length, 1);
-  assert.match(recorded.reports[0]!, /timed out after 50 ms/);
-});
-
-test("after all replicas failed, one that still does is said again", async (t) => {
-  const [one, other] = [await scripted(t), await scripted(t)];
-  const { send, recorded } = setUp(t, [one.origin, other.origin]);
-  other.failNext(...Array.from({ length: 4 }, () => answer(500)));
-  await send(firing());
-  one.failNext(answer(500));
-  await assert.rejects(send(firing()));
-  await send(firing());
-  await send(firing());
-  assert.equal(recorded.reports.length, 3, "once before, and, since the pipeline may just have said that all is well, twice after");
-  await send(firing());
-  assert.equal(recorded.healed, 1);
-});
-
 test("of two alerts that are one to Alertmanager, the one that fires is told", async (t) => {
   const { render } = setUp(t, ["http://127.0.0.1:9"]);
   for (const alerts of [[firing(), over({ dedup_key: "other" })], [over({ dedup_key: "other" }), firing()]]) {

@@ -62,15 +62,15 @@ const STORY = {
   transitions: [{ from: "new", to: "pending", at: FIRED_AT, duration: 60_000 }], others: 2, url: "https://sojourn.example/alerts/1",
 };
 
-test("a line tells the path, the others, and what is odd about the alert", async () => {
+test("a line tells the path, the others, what is odd about the alert, and where to read on", async () => {
   const sink = new Sink();
   const alert = alertOf({
-    details: {}, limit: "value > 5", story: STORY, stale_since: FIRED_AT, flapping: true, acknowledged: { by: "ann", comment: "", at: FIRED_AT },
+    details: {}, limit: "value > 5", story: STORY, annotations: { ...alertOf().annotations, runbook_url: "https://runbooks.example/stuck" }, stale_since: FIRED_AT, flapping: true, acknowledged: { by: "ann", comment: "", at: FIRED_AT },
   });
   await create(sink).notify!({ ...notificationOf(alert), cause: "repeat" }, signal);
   assert.equal(sink.text, "2026-01-01T03:02:00.000Z FIRING   OrderStuckInPending order/o1: Order o1 has been pending for 30m (severity critical,"
-    + " limit value > 5, path new (1m) → pending, 2 others firing, last known 2026-01-01T03:02:00.000Z, flapping, acknowledged by ann,"
-    + " still firing since 2026-01-01T03:02:00.000Z)\n");
+    + " limit value > 5, path new (1m) → pending, 2 others firing, last known 2026-01-01T03:02:00.000Z, flapping,"
+    + " runbook https://runbooks.example/stuck, see https://sojourn.example/alerts/1, acknowledged by ann, still firing since 2026-01-01T03:02:00.000Z)\n");
 });
 
 test("an alert about a group says which, and one about nothing has its name; a test is marked", async () => {

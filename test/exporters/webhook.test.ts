@@ -233,6 +233,8 @@ test("what cannot work is refused when the configuration is loaded, where it is 
   refused({ url: "file:///x" }, "/url", /http/);
   refused({ timeout: "0s" }, "/timeout", /longer/);
   refused({ auth: {} }, "/auth", /either/);
+  refused({ auth: { bearer: { token: "a\nb" } } }, "/auth/bearer/token", /ASCII on one line/);
+  refused({ auth: { basic: { username: "a:b", password: "c" } } }, "/auth/basic/username", /colon/);
   refused({ signing_secret: "whsec_s3cret!" }, "/signing_secret", /no base64/);
   refused({ body: { a: ["{{ valeu.status }}"] } }, "/body/a/0", /unknown name: valeu; did you mean value\?/);
   refused({ body: "{{ value.status" }, "/body", /\{\{ without \}\}/);
