@@ -1,4 +1,5 @@
 import type { Alert } from "../../sdk/alert.ts";
+import { PermanentError } from "../../sdk/errors.ts";
 import type { Message } from "./lane.ts";
 import type { Member } from "./members.ts";
 import { groupKey } from "./messages.ts";
@@ -26,6 +27,9 @@ export class Refresher {
   readonly #key: string;
   /** Resolved of late, by key, oldest first. */
   readonly #recent = new Map<string, { readonly alert: Alert; readonly until: number }>();
+  /** Keys of what is being told again just now, and those of them that changed meanwhile. */
+  #flying: ReadonlySet<string> = new Set();
+  readonly #overtaken = new Map<string, Alert>();
   #running = false;
   #failed = false;
   /** When everything is told again; ms. */
@@ -55,6 +59,7 @@ export class Refresher {
       if (outbox.pending(exporter) >= WAITING_MAX) break;
       batch.push(member);
       told.push(member);
+      if (this.#flying.has(member.key)) this.#overtaken.set(member.key, member.alert);
       this.#recent.delete(member.key);
       if (member.state === "ending") this.#recent.set(member.key, { alert: member.alert, until: now + resolvedForMs });
       if (batch.length === BATCH_MAX) send();
@@ -70,19 +75,27 @@ export class Refresher {
     this.nextMs = now + everyMs;
     if (this.#running) return;
     for (const [key, { until }] of this.#recent) if (until <= now) this.#recent.delete(key);
-    const alerts: Alert[] = [];
-    for (const { alert, state } of members.values()) if (state === "told") alerts.push(alert);
-    for (const { alert } of this.#recent.values()) alerts.push(alert);
-    if (alerts.length > 0) void this.#send(alerts);
+    const keys: string[] = [];
+    for (const { key, state } of members.values()) if (state === "told") keys.push(key);
+    for (const key of this.#recent.keys()) keys.push(key);
+    if (keys.length > 0) void this.#tellAgain(keys, members);
   }
 
-  async #send(alerts: readonly Alert[]): Promise<void> {
-    const { outbox, exporter, committed, onRefreshed } = this.#parts;
+  async #tellAgain(keys: readonly string[], members: ReadonlyMap<string, Member>): Promise<void> {
+    const { onRefreshed } = this.#parts;
     this.#running = true;
+    let refused: PermanentError | undefined;
     try {
-      // Nothing leaves before its commit.
-      await committed();
-      for (let i = 0; i < alerts.length; i += BATCH_MAX) await outbox.attempt(exporter, this.#message(alerts.slice(i, i + BATCH_MAX), "repeat"));
+      for (let i = 0; i < keys.length; i += BATCH_MAX) {
+        try {
+          await this.#tellBatch(keys.slice(i, i + BATCH_MAX), members);
+        } catch (error) {
+          // It is about what this batch holds: the others must not count as over for its sake.
+          if (!(error instanceof PermanentError)) throw error;
+          refused ??= error;
+        }
+      }
+      if (refused !== undefined) throw refused;
       if (this.#failed) onRefreshed(undefined);
       this.#failed = false;
     } catch (error) {
@@ -90,6 +103,28 @@ export class Refresher {
       onRefreshed(error);
     } finally {
       this.#running = false;
+    }
+  }
+
+  /** As they are now, whatever they were when the refresh began. */
+  async #tellBatch(keys: readonly string[], members: ReadonlyMap<string, Member>): Promise<void> {
+    const { outbox, exporter, committed } = this.#parts;
+    const alerts = keys.flatMap((key) => {
+      const member = members.get(key);
+      return (member === undefined || member.state !== "told" ? this.#recent.get(key)?.alert : member.alert) ?? [];
+    });
+    this.#flying = new Set(keys);
+    try {
+      // Nothing leaves before its commit.
+      await committed();
+      const still = alerts.filter(({ dedup_key }) => !this.#overtaken.has(dedup_key));
+      if (still.length > 0) await outbox.attempt(exporter, this.#message(still, "repeat"));
+    } finally {
+      this.#flying = new Set();
+      const changed = [...this.#overtaken.values()];
+      this.#overtaken.clear();
+      // The change may have arrived before what was told again, which then had the last word.
+      if (changed.length > 0) outbox.enqueue(exporter, this.#message(changed, changed.some(({ status }) => status === "firing") ? "fired" : "resolved"), { kept: true });
     }
   }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PermanentError } from "../../../src/sdk/errors.ts";
 import { HOUR, MINUTE, rig, SECOND } from "./rig.ts";
 
 const refreshes = { everyMs: MINUTE, resolvedForMs: 15 * MINUTE };
@@ -92,4 +93,45 @@ test("match counts for it, too", async () => {
   r.end("a");
   await r.settle();
   assert.deepEqual([...new Set(r.notifications.flatMap(({ notification }) => notification.alerts.map(({ resource }) => resource.id)))], ["a"]);
+});
+
+test("a batch that is refused keeps no other from being told again, and fills no dead letters", async () => {
+  const r = await rig({ exporters: { am: { deduplicates: true, refreshes, notify: ({ alerts, cause }) => {
+    if (cause === "repeat" && alerts.some(({ resource }) => resource.id === "o0")) throw new PermanentError("400");
+  } } } });
+  for (let i = 0; i < 1_000; i++) r.fire(`o${i}`);
+  await r.settle();
+  r.told.splice(0);
+  await r.advance(3 * MINUTE);
+  assert.equal(r.told.length, 3 * 3, "all but the first of four batches, each minute");
+  assert.equal(r.counts["refresh failed"], 3);
+  assert.equal(r.deadLetters.list(undefined, 10).length, 0);
+});
+
+test("what ended or fired again while it was told again is not left as it was", async () => {
+  let release: (() => void) | undefined;
+  let hold = false;
+  const r = await rig({ exporters: { am: { deduplicates: true, refreshes, notify: async ({ cause }) => {
+    if (hold && cause === "repeat") await new Promise<void>((resolve) => (release = resolve));
+  } } } });
+  for (const id of ["a", "b", "c"]) r.fire(id);
+  await r.settle();
+  r.end("b");
+  await r.settle();
+  hold = true;
+  await r.advance(MINUTE);
+  r.end("a");
+  r.fire("b");
+  await r.advance(SECOND);
+  r.told.splice(0);
+  hold = false;
+  release!();
+  await r.advance(SECOND);
+  assert.equal(r.told[0], "am repeat firing a c -b", "so it was when it was sent");
+  const last = new Map<string, string>();
+  for (const { notification } of r.notifications) for (const { resource, status } of notification.alerts) last.set(resource.id, status);
+  assert.deepEqual([...last], [["a", "resolved"], ["b", "firing"], ["c", "firing"]]);
+  const count = r.told.length;
+  await r.advance(30 * SECOND);
+  assert.equal(r.told.length, count);
 });
