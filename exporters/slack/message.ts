@@ -1,6 +1,6 @@
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import { backgroundOf, descriptionOf, factsOf, linkOf, namesOf, noteOf, onlyOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
-import { cut, printable, summaryText } from "../../src/sdk/alert_text.ts";
+import { backgroundOf, descriptionOf, factsOf, firingSince, linkOf, namesOf, noteOf, onlyOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
+import { cut, printable, summaryText, timeText } from "../../src/sdk/alert_text.ts";
 import { escaped, link, mrkdwn, type Text } from "./text.ts";
 
 // https://docs.slack.dev/reference/block-kit/blocks
@@ -15,6 +15,9 @@ const ALERTS_TEXT_MAX = 9_000;
 const ALERT_TEXT_MAX = 2_400;
 const TEXT_MAX = 4_000;
 const LINK_MAX = 800;
+// Of a message about several alerts: what has no place in their lines.
+const SEVERITIES_MAX = 4;
+const RUNBOOKS_MAX = 2;
 // Shown elsewhere in the message.
 const LABELS_SHOWN = new Set(["alertname", "resource_type", "severity"]);
 
@@ -45,8 +48,9 @@ export function slackMessage(notification: Notification, alertsMax: number, now:
   return {
     text: escaped(lines.map(printable).join("\n"), TEXT_MAX),
     blocks: [
-      { type: "header", text: { type: "plain_text", text: cut(`${sign(alerts)} ${printable(title)}`, HEADER_MAX), emoji: true } },
+      { type: "header", text: { type: "plain_text", text: cut(`${sign(notification.status)} ${printable(title)}`, HEADER_MAX), emoji: true } },
       ...(note === undefined ? [] : [{ type: "section", text: mrkdwn(`*${escaped(note, 500)}*`) } as const]),
+      ...(only === undefined ? [together(notification)] : []),
       ...shown.map((alert): Block => ({ type: "section", text: mrkdwn(section(alert, only === undefined, sectionMax)) })),
       ...(only === undefined ? [] : about(only, now)),
       ...more.map((text): Block => ({ type: "context", elements: [mrkdwn(text)] })),
@@ -59,12 +63,12 @@ function word(alert: Alert): string {
 }
 
 /** Red as long as one of them fires. */
-function sign(alerts: readonly Alert[]): string {
-  return alerts.every((alert) => alert.status === "resolved") ? ":large_green_circle:" : ":red_circle:";
+function sign(status: Alert["status"]): string {
+  return status === "resolved" ? ":large_green_circle:" : ":red_circle:";
 }
 
 function section(alert: Alert, ofMany: boolean, lengthMax: number): string {
-  const head = ofMany ? `${sign([alert])} *${escaped(printable(alert.alert), 80)}* ` : "";
+  const head = ofMany ? `${sign(alert.status)} *${escaped(printable(alert.alert), 80)}* ` : "";
   const id = `${head}\`${escaped(subjectOf(alert).replaceAll("`", "'"), Math.floor(lengthMax / 3))}\``;
   const links = [link(runbookOf(alert), "Runbook", LINK_MAX), link(linkOf(alert), "Details", LINK_MAX)].filter((text) => text !== "").join(" · ");
   const below = ofMany || links === "" ? "" : `\n${links}`;
@@ -81,6 +85,25 @@ function oddities({ flapping, reason, stale_since }: Alert): string[] {
     ...(flapping ? ["flapping"] : []),
   ];
   return words.length === 0 ? [] : [`(${words.join(", ")})`];
+}
+
+/** What several alerts have in common: how bad, since when, where to read on. */
+function together({ alerts }: Notification): Block {
+  const firing = alerts.filter(({ status }) => status !== "resolved");
+  const told = firing.length > 0 ? firing : alerts;
+  const severities = [...new Set(told.map(({ labels }) => labels["severity"] ?? "none"))].slice(0, SEVERITIES_MAX).map((text) => escaped(printable(text), 60));
+  const runbooks = new Map<string, string>();
+  for (const alert of told) {
+    const url = runbookOf(alert);
+    if (url !== undefined && runbooks.size < RUNBOOKS_MAX && !runbooks.has(url)) runbooks.set(url, alert.alert);
+  }
+  const first = told.find((alert) => linkOf(alert) !== undefined);
+  const links = [
+    ...[...runbooks].map(([url, name]) => link(url, `Runbook of ${escaped(printable(name), 60)}`, LINK_MAX)),
+    ...(first === undefined ? [] : [link(linkOf(first), `Details of ${escaped(subjectOf(first), 60)}`, LINK_MAX)]),
+  ];
+  const since = `*${firing.length > 0 ? "firing since" : "fired"}* ${timeText(firingSince(told))}`;
+  return { type: "section", text: mrkdwn([`*severity* ${severities.join(", ")}`, since, ...links].filter((text) => text !== "").join(" · ")) };
 }
 
 /** What the one who is paged wants to know next: severity, since when, the details; how it got there; the other labels. */

@@ -111,6 +111,10 @@ export function statusOf(notification: Notification): string {
   const test = cause === "test" ? "TEST " : "";
   const word = cause === "repeat" ? "STILL FIRING" : "FIRING";
   const after = status === "resolved" ? ` after ${formatDuration(firedForMs(alerts))}` : "";
+  // What fires may be none of those that are told of.
+  if (status === "firing" && alerts.every((alert) => alert.status === "resolved") && hiddenOf(notification).firing === 0) {
+    return `${test}${word}, ${alerts.length + more} RESOLVED`;
+  }
   if (alerts.length + more === 1) return `${test}${alerts[0]!.status === "resolved" ? `RESOLVED${after}` : word}`;
   const over = alerts.filter((alert) => alert.status === "resolved").length + hiddenOf(notification).over;
   const firing = alerts.length + more - over;

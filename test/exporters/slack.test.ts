@@ -75,9 +75,25 @@ test("of many alerts some are spelled out and the others counted", async (t) => 
   await send(...Array.from({ length: 57 }, (_, n) => alertOf({ resource: { type: "order", id: `o${n}` } })));
   const { text, blocks } = fake.posts[0]!;
   assert.equal(blocks[0]!.text!.text, ":red_circle: 57 FIRING: OrderStuckInPending");
-  assert.equal(blocks.filter(({ type }) => type === "section").length, 20);
+  assert.equal(blocks.filter(({ type }) => type === "section").length, 1 + 20);
   assert.equal(blocks.at(-1)!.elements![0]!.text, "+37 more");
   assert.match(text, /^57 FIRING: OrderStuckInPending\n\+37 more\n/);
+});
+
+test("a message about several says how bad it is, since when, and where to read on", async (t) => {
+  const { fake, send } = await setUp(t);
+  const runbook = (name: string): Partial<Alert> => ({ annotations: { summary: "s", runbook_url: `https://runbooks.example/${name}` } });
+  const story = { transitions: [], others: 0, url: "https://sojourn.example/alerts/1" };
+  await send(
+    alertOf({ ...runbook("a"), story }), alertOf(runbook("a")), alertOf({ ...runbook("b"), alert: "OrderLost", labels: { severity: "warning" }, fired_at: FIRED_AT - 60_000 }),
+    resolvedOf({ ...runbook("c"), fired_at: 0 }),
+  );
+  await send(resolvedOf(), resolvedOf());
+  assert.deepEqual(fake.posts.map(({ blocks }) => blocks[1]!.text!.text), [
+    "*severity* critical, warning · *firing since* 2026-01-01T03:01:00.000Z · <https://runbooks.example/a|Runbook of OrderStuckInPending>"
+      + " · <https://runbooks.example/b|Runbook of OrderLost> · <https://sojourn.example/alerts/1|Details of order/o1>",
+    "*severity* critical · *fired* 2026-01-01T03:02:00.000Z",
+  ]);
 });
 
 test("the whole story is told: path, others, what was observed, acknowledged, links; stale and flapping before the details", async (t) => {
@@ -150,8 +166,10 @@ test("whatever the alerts hold, the message is within Slack's limits", async (t)
   const alert = alertOf({ alert: huge, resource: { type: huge, id: huge }, annotations: { summary: huge, description: huge }, labels: many, details: many });
   await send(alert);
   await send(...Array.from({ length: 100 }, () => alert));
+  const links = (n: number): Partial<Alert> => ({ annotations: { ...alert.annotations, runbook_url: `https://x.example/${n}${"x".repeat(700)}` }, story: { transitions: [], others: 0, url: `https://y.example/${"y".repeat(700)}` } });
+  await send(...Array.from({ length: 40 }, (_, n) => ({ ...alert, ...links(n) })));
   assert.deepEqual(fake.refused, []);
-  assert.equal(slackMessage(notificationOf(...Array.from({ length: 41 }, () => alert)), 40, NOW).blocks.length, 42);
+  assert.equal(slackMessage(notificationOf(...Array.from({ length: 41 }, () => alert)), 40, NOW).blocks.length, 43);
 });
 
 test("escaped text is cut before an entity or a surrogate pair, never within", () => {

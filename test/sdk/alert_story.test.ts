@@ -22,6 +22,7 @@ test("a group that is over says for how long the first of them fired", () => {
   const early = resolvedOf({ fired_at: FIRED_AT - 3_600_000 });
   assert.equal(statusOf(notificationOf(early, resolvedOf())), "2 RESOLVED after 2h");
   assert.equal(statusOf({ ...notificationOf(alertOf()), cause: "repeat" }), "STILL FIRING");
+  assert.equal(statusOf({ ...notificationOf(resolvedOf()), status: "firing", cause: "changed" }), "FIRING, 1 RESOLVED", "another one fires");
 });
 
 test("after most of a large group is over, what still fires is counted right", () => {
