@@ -16,15 +16,25 @@ export const threshold = defineProcessor({
   schema: thresholdSchema,
   create(config, context) {
     const seen = new Map<string, number>();
-    const rules = (config as ConfigOf<typeof thresholdSchema> as { rules: readonly unknown[] }).rules.map((written, i): RuleDeclaration => {
+    const wrong: ConfigError[] = [];
+    const rules = (config as ConfigOf<typeof thresholdSchema> as { rules: readonly unknown[] }).rules.flatMap((written, i): RuleDeclaration[] => {
       const rule = written as RuleConfig;
       const pointer = `/rules/${i}`;
-      const id = rule.id ?? rule.alert;
-      const key = JSON.stringify([rule.type, id]);
-      if (seen.has(key)) throw new ConfigError(`${pointer}/alert`, `rule "${id}" is there twice (also rules[${seen.get(key)!}]); give one an \`id\``);
-      seen.set(key, i);
-      return ruleOf(rule, pointer, context);
+      try {
+        const id = rule.id ?? rule.alert;
+        const key = JSON.stringify([rule.type, id]);
+        if (seen.has(key)) throw new ConfigError(`${pointer}/alert`, `rule "${id}" is there twice (also rules[${seen.get(key)!}]); give one an \`id\``);
+        seen.set(key, i);
+        const declared = ruleOf(rule, pointer, context);
+        checkEarlier(declared);
+        return [declared];
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        wrong.push(error);
+        return [];
+      }
     });
+    if (wrong.length > 0) throw wrong.length === 1 ? wrong[0]! : new AggregateError(wrong, "several rules are wrong");
     const feeds = rules.flatMap((rule) => (rule.kind === "window" ? [rule.feed] : []));
     return {
       process(observation, next) {
@@ -35,3 +45,13 @@ export const threshold = defineProcessor({
     };
   },
 });
+
+/** Without a time for it, `earlier` is never known, and such a rule would be silent for ever. */
+function checkEarlier(rule: RuleDeclaration): void {
+  if ((rule.kind !== "window" && rule.kind !== "aggregate") || rule.earlierMs !== undefined) return;
+  for (const [key, expression] of [["expr", rule.expr], ["clear", rule.clear]] as const) {
+    if (expression?.reads.scope.has("earlier") === true) {
+      throw new ConfigError(`${rule.pointer}/${key}`, `reads earlier, but nothing says how much earlier; allowed with \`${rule.kind}: { earlier: 10m }\``);
+    }
+  }
+}

@@ -162,15 +162,13 @@ function parsed(argv: readonly string[]) {
 async function validate(options: Parameters<typeof loadConfig>[0], output: Output): Promise<number> {
   const { wanted, problems, warnings, files } = await loadConfig(options);
   for (const warning of warnings) output.error(`warning: ${problemText(warning)}`);
-  for (const problem of problems) output.error(problemText(problem));
-  if (problems.length > 0) {
-    output.error(`${problems.length} ${problems.length === 1 ? "problem" : "problems"}`);
+  const { checkPlan } = await import("./check_plan.ts");
+  const found = problems.length > 0 ? problems : checkPlan(wanted, options.definitions);
+  for (const problem of found) output.error(problemText(problem));
+  if (found.length > 0) {
+    output.error(`${found.length} ${found.length === 1 ? "problem" : "problems"}`);
     return EXIT.config;
   }
-  const { checkPlan } = await import("./check_plan.ts");
-  const planned = checkPlan(wanted, options.definitions);
-  for (const problem of planned) output.error(problemText(problem));
-  if (planned.length > 0) return EXIT.config;
   const count = (things: readonly unknown[], what: string): string => `${things.length} ${what}${things.length === 1 ? "" : "s"}`;
   output.out(`ok: ${count(files, "file")}, ${count(wanted.pipelines, "pipeline")}, ${count(wanted.components, "component")}`);
   return EXIT.ok;

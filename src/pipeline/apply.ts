@@ -31,7 +31,10 @@ export function build(plan: Plan, wanted: Wanted, running: ReadonlyMap<string, I
       if (definition === undefined) throw new ConfigError("", `there is no ${config.kind} of type "${config.type}"`);
       instances.set(instanceKey(config), createInstance(definition, config, (of, uses) => parts.contextOf(of, uses, wanted.service)));
     } catch (error) {
-      problems.push(problemAt(config, error instanceof ConfigError ? error.pointer : "", messageOf(error)));
+      // A component may find several things wrong with itself.
+      for (const one of error instanceof AggregateError ? error.errors : [error]) {
+        problems.push(problemAt(config, one instanceof ConfigError ? one.pointer : "", messageOf(one)));
+      }
     }
   }
   if (problems.length > 0) throw new PlanError(problems);

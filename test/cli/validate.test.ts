@@ -63,6 +63,34 @@ test("what only creating a component shows is said at its place, and ends with 7
   assert.match(err, /agent\.yaml:4:\d+ monitors\.order\.processors.*drop: .*exclude each other/);
 });
 
+test("every rule that is wrong is said at once, each at its place; one that could never fire is wrong, too", async () => {
+  const rules = `    rules:
+      - { alert: A, expr: body.amount > 1 }
+      - { alert: B, expr: self.state == "x" }
+      - { alert: C, absent_for: 0s }
+      - { alert: D, expect: { ids: [x], schedule: { cron: "61 * * * *" } } }
+      - { alert: E, window: { count: true, over: 5m }, expr: value > 2 * earlier }
+      - { alert: F, aggregate: { count: true }, expr: value > 2, clear: value < earlier }
+      - { alert: B, expr: self.state == "y" }
+`;
+  await using folder = await folderWith({ "agent.yaml": GOOD + rules });
+  const file = join(folder.path, "agent.yaml");
+  const { code, err } = await said(["validate", file]);
+  assert.equal(code, 78);
+  const lines = err.trimEnd().split("\n").map((line) => line.replace(file, ""));
+  assert.match(lines.pop()!, /^6 problems$/);
+  const expected: readonly RegExp[] = [
+    /^:8:\d+ monitors\.order\.rules\[0\]\.expr: body is not known here; known here: self, now/,
+    /^:10:\d+ monitors\.order\.rules\[2\]\.absent_for: is too short/,
+    /^:11:\d+ monitors\.order\.rules\[3\]\.expect\.schedule\.cron: is no schedule/,
+    /^:12:\d+ monitors\.order\.rules\[4\]\.expr: reads earlier, but nothing says how much earlier; allowed with `window: \{ earlier: 10m \}`/,
+    /^:13:\d+ monitors\.order\.rules\[5\]\.clear: reads earlier/,
+    /^:14:\d+ monitors\.order\.rules\[6\]\.alert: rule "B" is there twice/,
+  ];
+  assert.equal(lines.length, expected.length, err);
+  expected.forEach((pattern, i) => assert.match(lines[i]!, pattern));
+});
+
 test("two files of a folder that define one id differently are both named", async () => {
   const other = "exporters:\n  console: { format: json }\n";
   await using folder = await folderWith({ "a.yaml": other, "b.yaml": other.replace("json", "pretty") });
