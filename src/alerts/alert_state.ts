@@ -146,6 +146,15 @@ function optional(value: object | undefined): Cell {
   return value === undefined ? null : JSON.stringify(value);
 }
 
+/** The clock was set back by `byMs` (negative) to `now`: what waits for a time goes on waiting as long as it would have. True when that changed it. */
+export function setBack(state: AlertState, byMs: number, now: number): boolean {
+  const { clearSince, activeAt, status } = state;
+  if (clearSince !== undefined) state.clearSince = Math.min(now, clearSince + byMs);
+  // Of what fires it is the past: when it became true does not change.
+  if (status === "pending" && activeAt > now) state.activeAt = Math.min(now, activeAt + byMs);
+  return state.clearSince !== clearSince || state.activeAt !== activeAt;
+}
+
 /** What exporters and the API see: a copy. */
 export function toAlert(state: AlertState): Alert {
   return {

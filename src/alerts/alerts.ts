@@ -6,7 +6,7 @@ import type { Observation } from "../sdk/observation.ts";
 import type { EvaluatedResource, Judge, Transition } from "../sdk/resource.ts";
 import type { Cell, Persistent, Store, TableChange } from "../sdk/store.ts";
 import { AlertIndex } from "./alert_index.ts";
-import { ALERTS, alertCells, alertStates, toAlert, type AlertState, type ConfiguredRule } from "./alert_state.ts";
+import { ALERTS, alertCells, alertStates, setBack, toAlert, type AlertState, type ConfiguredRule } from "./alert_state.ts";
 import type { AlertsOptions } from "./alerts_options.ts";
 import { Evaluator, REMEMBERED } from "./evaluator.ts";
 import { Freshness } from "./freshness.ts";
@@ -48,7 +48,7 @@ export class Alerts implements Persistent, Judge {
       changed: (state) => {
         this.#dirty.add(state);
         this.#index.changed(state);
-        if (state.status === "resolved") this.#showResolved(state);
+        if (state.status === "resolved" && (this.#resolved.add(state) || this.#timer === undefined)) this.#tidy();
         options.changed(state.status !== "pending");
       },
       dropped,
@@ -73,6 +73,11 @@ export class Alerts implements Persistent, Judge {
     return this.#evaluator.mayExpire(resource);
   }
 
+  /** What is timed by the clock lies as far back, or ahead, as before it was set. */
+  setBack(byMs: number): void {
+    this.#write([...this.#open()].filter((state) => setBack(state, byMs, this.#options.clock.now())));
+  }
+
   forget(resource: EvaluatedResource, reason: "deleted" | "expired"): void {
     this.#groups.forget(resource);
     this.#evaluator.forget(resource, reason);
@@ -87,8 +92,10 @@ export class Alerts implements Persistent, Judge {
   configure(rules: readonly ConfiguredRule[], frozenFiles: ReadonlySet<string>, receivers?: ReadonlySet<string>): void {
     const now = this.#options.clock.now();
     this.#evaluator.receivers = receivers;
-    const { types, groupRules, ended, orphaned } = reconcile(rules, [...this.#open()], this.#options.rowOf);
+    const { types, groupRules, ended, removed, moved, orphaned } = reconcile(rules, [...this.#open()], this.#options.rowOf);
     for (const state of ended) this.#evaluator.end(state, "expired");
+    for (const state of removed) this.#evaluator.end(state, "rule_removed");
+    this.#write(moved);
     const configured = new Set(rules.map(({ declaration }) => ruleKey(declaration.type, declaration.id)));
     this.#orphans.replace(orphaned, (type, rule) => configured.has(ruleKey(type, rule)), frozenFiles, now);
     this.#evaluator.setRules(types);
@@ -160,7 +167,7 @@ export class Alerts implements Persistent, Judge {
   /** The last episode of this key: open, or resolved a moment ago. */
   get(dedupKey: string): Alert | undefined {
     const state = this.#index.get(dedupKey);
-    return state === undefined ? undefined : toAlert(state);
+    return state && toAlert(state);
   }
 
   /** Somebody has seen it, until the episode is over. Undefined when there is no such alert that fires. */
@@ -168,8 +175,7 @@ export class Alerts implements Persistent, Judge {
     const state = this.#index.get(dedupKey);
     if (state?.status !== "firing") return undefined;
     state.acknowledged = { by: cut(by, COMMENT_LENGTH_MAX), comment: cut(comment, COMMENT_LENGTH_MAX), at };
-    this.#dirty.add(state);
-    this.#options.changed(true);
+    this.#write([state], true);
     const alert = toAlert(state);
     this.#options.acknowledged?.(alert);
     return alert;
@@ -214,8 +220,7 @@ export class Alerts implements Persistent, Judge {
         this.#index.changed(state);
       }
     });
-    resolved.sort((a, b) => a.resolvedAt! - b.resolvedAt!);
-    for (const state of resolved) this.#resolved.add(state);
+    for (const state of resolved.sort((a, b) => a.resolvedAt! - b.resolvedAt!)) this.#resolved.add(state);
   }
 
   drain(changes: TableChange[]): void {
@@ -253,10 +258,14 @@ export class Alerts implements Persistent, Judge {
   }
 
   #markStale(): void {
-    const now = this.#options.clock.now();
-    for (const state of this.#evaluator.markStale(this.#options.sourcesOf, now)) {
+    this.#write(this.#evaluator.markStale(this.#options.sourcesOf, this.#options.clock.now()));
+  }
+
+  /** They are kept as they are now; nobody is told. */
+  #write(states: Iterable<AlertState>, urgent = false): void {
+    for (const state of states) {
       this.#dirty.add(state);
-      this.#options.changed(false);
+      this.#options.changed(urgent);
     }
   }
 
@@ -265,10 +274,6 @@ export class Alerts implements Persistent, Judge {
     this.#index.forget(state);
     this.#deletes.push(state.type, state.rule, state.resource);
     this.#options.changed(false);
-  }
-
-  #showResolved(state: AlertState): void {
-    if (this.#resolved.add(state) || this.#timer === undefined) this.#tidy();
   }
 
   /** Resolves alerts whose rule has been gone long enough; forgets resolved ones that were shown long enough. */

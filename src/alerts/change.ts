@@ -26,13 +26,17 @@ export function judgeChange(
   const value = numberOf(rule.value.evaluate(conditions.scope, now));
   const at = Math.min(resource.eventTime, now);
   const name = CHANGE + resource.id;
-  let samples = (memory.get(resource.type, rule.id, name) ?? []) as Samples;
+  let samples = until((memory.get(resource.type, rule.id, name) ?? []) as Samples, now);
   if (question.observed) samples = remember(memory, rule, resource, name, samples, at, value, now);
   if (samples.length === 0) return;
   const base = baseOf(samples, now - rule.overMs);
   const next = base + 2 < samples.length ? (samples[base + 2] as number) + rule.overMs : Infinity;
   verdict.nextMs = rule.expr.reads.now || rule.clear?.reads.now === true ? Math.min(next, now + evaluationIntervalMs()) : next;
-  if (base < 0) return;
+  if (base < 0) {
+    // By a longer span, or a clock that was set back, it is not known; what was said before stands.
+    verdict.holds = question.open?.status === "firing" && question.open.clearSince === undefined;
+    return;
+  }
   verdict.activeAt = Math.min(now, Math.max(at, (samples[base] as number) + rule.overMs));
   verdict.measured = changeOf(rule, value, samples[base + 1] as number | null);
   if (verdict.measured === undefined) {
@@ -54,6 +58,12 @@ function changeOf({ as, overMs }: ChangeRule, value: number | null, then: number
     case "ratio":
       return then === 0 ? undefined : (value - then) / then;
   }
+}
+
+/** Samples with none after `now`: a clock that was set back would make them the future. */
+function until(samples: Samples, now: number): Samples {
+  if (samples.length === 0 || (samples[samples.length - 2] as number) <= now) return samples;
+  return samples.map((part, i) => (i % 2 === 0 ? Math.min(part as number, now) : part));
 }
 
 /** The place of the last sample at `time` or before; negative, such that the first one is the next, where there is none. */

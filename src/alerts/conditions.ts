@@ -6,6 +6,7 @@ import { judgeChange } from "./change.ts";
 import type { Verdict } from "./life.ts";
 import type { RuleMemory } from "./rule_memory.ts";
 import { judgeSequence } from "./sequence.ts";
+import { after, from, until } from "./timed.ts";
 
 export interface ConditionOptions {
   /** Rules that read the clock are looked at this often. */
@@ -62,7 +63,7 @@ export class Conditions {
         return;
       case "stuck":
         if (resource.state !== rule.state) return;
-        return after(resource.since + rule.afterMs, now, verdict);
+        return after(resource.since + rule.afterMs, question, verdict);
       case "entered":
         if (resource.state !== rule.state) return;
         verdict.ended = "timed_out";
@@ -88,7 +89,7 @@ export class Conditions {
         }
         // Silence while nobody could hear is none. But what was silent before is not back because the agent is.
         const silent = question.open?.status === "firing" && question.open.clearSince === undefined;
-        return after((silent ? resource.last_seen : Math.max(resource.last_seen, resource.listenedSince)) + rule.absentForMs, now, verdict);
+        return from((silent ? resource.last_seen : Math.max(resource.last_seen, resource.listenedSince)) + rule.absentForMs, now, verdict);
       }
       case "sequence":
         return judgeSequence(this, rule, resource, question, verdict);
@@ -130,18 +131,4 @@ export class Conditions {
         return open !== undefined && open.clearSince === undefined;
     }
   }
-}
-
-/** Holds from `at` on. */
-function after(at: number, now: number, verdict: Verdict): void {
-  verdict.activeAt = at;
-  verdict.holds = now >= at;
-  if (!verdict.holds) verdict.nextMs = at;
-}
-
-/** Holds from `since` on, at most for `forMs`: so what ended while nobody looked does not begin now. */
-function until(since: number, forMs: number | undefined, now: number, verdict: Verdict): void {
-  verdict.activeAt = since;
-  verdict.holds = forMs === undefined || now < since + forMs;
-  if (verdict.holds && forMs !== undefined) verdict.nextMs = since + forMs;
 }

@@ -215,7 +215,8 @@ export class Life {
     if (flapping === undefined) return false;
     const name = FIRES + key;
     const before = (this.#options.memory.get(type, id, name) ?? []) as readonly number[];
-    const fires = [...before.filter((at) => at > now - flapping.withinMs), now].slice(-flapping.max - 1);
+    // A clock that was set back must not make them the future for ever.
+    const fires = [...before.map((at) => Math.min(at, now)).filter((at) => at > now - flapping.withinMs), now].slice(-flapping.max - 1);
     this.#options.memory.put(type, id, name, fires);
     return fires.length > flapping.max;
   }

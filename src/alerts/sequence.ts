@@ -2,6 +2,7 @@ import type { Expression } from "../sdk/expression.ts";
 import type { EvaluatedResource } from "../sdk/resource.ts";
 import type { SequenceRule } from "../sdk/rule.ts";
 import type { Conditions, Question, ResourceVerdict } from "./conditions.ts";
+import { after } from "./timed.ts";
 
 /** Name under which a rule remembers how far a resource is in its sequence. */
 export const SEQUENCE = "sequence:";
@@ -25,22 +26,28 @@ export function judgeSequence(
   const before = known?.[0] === incarnation ? known : undefined;
   let beganAt = before?.[1] ?? null;
   if (question.observed) {
-    const after = is(conditions, rule, rule.after, question);
-    if (after && before?.[2] !== true) beganAt ??= Math.min(resource.eventTime, question.now);
+    const begins = is(conditions, rule, rule.after, question);
+    if (begins && before?.[2] !== true) beganAt ??= Math.min(resource.eventTime, question.now);
     if (beganAt !== null && (is(conditions, rule, rule.followedBy, question) || (rule.unless !== undefined && is(conditions, rule, rule.unless, question)))) {
       beganAt = null;
     }
-    if (beganAt === null && !after) {
+    if (beganAt === null && !begins) {
       if (known !== undefined) memory.put(type, rule.id, name, undefined);
-    } else if (before === undefined || before[1] !== beganAt || before[2] !== after) {
-      memory.put(type, rule.id, name, [incarnation, beganAt, after]);
+    } else if (before === undefined || before[1] !== beganAt || before[2] !== begins) {
+      memory.put(type, rule.id, name, [incarnation, beganAt, begins]);
     }
+  } else if (beganAt !== null && (isBy(conditions, rule, rule.followedBy, question) || (rule.unless !== undefined && isBy(conditions, rule, rule.unless, question)))) {
+    beganAt = null;
+    memory.put(type, rule.id, name, before?.[2] === true ? [incarnation, null, true] : undefined);
   }
   if (beganAt === null) return;
   verdict.beganAt = beganAt;
-  verdict.activeAt = beganAt + rule.withinMs;
-  verdict.holds = question.now >= verdict.activeAt;
-  if (!verdict.holds) verdict.nextMs = verdict.activeAt;
+  after(beganAt + rule.withinMs, question, verdict);
+}
+
+/** It came while the rule was not there to see it, or said something else. */
+function isBy(conditions: Conditions, rule: SequenceRule, expression: Expression, question: Question): boolean {
+  return !expression.reads.now && !expression.reads.scope.has("transition") && is(conditions, rule, expression, question);
 }
 
 function is(conditions: Conditions, rule: SequenceRule, expression: Expression, { now, transition }: Question): boolean {

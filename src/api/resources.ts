@@ -1,4 +1,4 @@
-import type { ResourceSnapshot } from "../resources/resources.ts";
+import type { ResourceSnapshot } from "../resources/reading.ts";
 import type { Agent } from "../pipeline/agent.ts";
 import type { Clock } from "../sdk/clock.ts";
 import { HttpError } from "../sdk/listeners.ts";

@@ -24,19 +24,23 @@ export interface Declared {
   readonly feeds: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-/** Collects and checks what the components declare. Pure; what is wrong is added to `problems`. */
-export function collect(pipelines: readonly PipelineParts[], all: Problem[], service: Pick<ServiceConfig, "receiver_failing">): Declared {
+/** Collects and checks what the components declare, and in which file that is (`fileOf`). Pure; what is wrong is added to `all`. */
+export function collect(
+  pipelines: readonly PipelineParts[], all: Problem[], service: Pick<ServiceConfig, "receiver_failing">, fileOf: (instance: Instance) => string,
+): Declared {
   // A component of several pipelines is looked at in each; what is wrong with it is said once.
   const said = new Map(all.map((problem) => [problemText(problem), problem]));
   const problems = { push: (problem: Problem): void => void said.set(problemText(problem), problem) };
-  const declared = collectAll(pipelines, problems, service);
+  const declared = collectAll(pipelines, problems, service, fileOf);
   all.splice(0, all.length, ...said.values());
   return declared;
 }
 
 type Problems = { push(problem: Problem): void };
 
-function collectAll(pipelines: readonly PipelineParts[], problems: Problems, service: Pick<ServiceConfig, "receiver_failing">): Declared {
+function collectAll(
+  pipelines: readonly PipelineParts[], problems: Problems, service: Pick<ServiceConfig, "receiver_failing">, fileOf: (instance: Instance) => string,
+): Declared {
   const types = collectTypes(pipelines, problems);
   const feeds = new Map<string, Set<string>>();
   const rules = new Map<string, Found>();
@@ -74,7 +78,7 @@ function collectAll(pipelines: readonly PipelineParts[], problems: Problems, ser
       }
     }
   }
-  return { types: [...types.values()], rules: [...[...rules.values()].map((rule) => configured(rule, feeds)), ...failingRules(pipelines, service.receiver_failing)], feeds };
+  return { types: [...types.values()], rules: [...[...rules.values()].map((rule) => configured(rule, feeds, fileOf)), ...failingRules(pipelines, service.receiver_failing)], feeds };
 }
 
 /** A rule, and the pipelines that list it, taken together. */
@@ -86,9 +90,11 @@ interface Found {
 }
 
 /** A window is about what passes it, all others about resources, whoever feeds them. */
-function configured({ declaration, owner, exporters, receivers }: Found, feeds: ReadonlyMap<string, ReadonlySet<string>>): ConfiguredRule {
+function configured(
+  { declaration, owner, exporters, receivers }: Found, feeds: ReadonlyMap<string, ReadonlySet<string>>, fileOf: (instance: Instance) => string,
+): ConfiguredRule {
   const feeding = declaration.kind === "window" ? receivers : (feeds.get(declaration.type) ?? receivers);
-  return { declaration, file: owner.config.file, exporters: [...exporters].sort(), receivers: [...feeding].sort() };
+  return { declaration, file: fileOf(owner), exporters: [...exporters].sort(), receivers: [...feeding].sort() };
 }
 
 function feed(feeds: Map<string, Set<string>>, type: string, receivers: readonly Instance[]): void {

@@ -53,7 +53,7 @@ export const EMPTY_GRAPH: Graph = {
 };
 
 /** Wires instances into pipelines. Throws `PlanError` with everything that is wrong; has no side effect. */
-export function buildGraph({ pipelines, service }: Pick<Wanted, "pipelines" | "service">, instances: ReadonlyMap<string, Instance>, parts: FlowParts): Graph {
+export function buildGraph({ components, pipelines, service }: Pick<Wanted, "components" | "pipelines" | "service">, instances: ReadonlyMap<string, Instance>, parts: FlowParts): Graph {
   const problems: Problem[] = [];
   const find = (config: PipelineConfig, kind: "receiver" | "processor" | "exporter", ids: readonly string[]): Instance[] =>
     ids.flatMap((id, i) => {
@@ -67,7 +67,9 @@ export function buildGraph({ pipelines, service }: Pick<Wanted, "pipelines" | "s
     processors: find(config, "processor", config.processors),
     exporters: find(config, "exporter", config.exporters),
   }));
-  const declared = collect(wired, problems, service);
+  // An instance that goes on knows only where it was written when it was made.
+  const files = new Map(components.map((config) => [instanceKey(config), config.file]));
+  const declared = collect(wired, problems, service, ({ key, config }) => files.get(key) ?? config.file);
   problems.push(...unknownTimes(instances.values(), service));
   if (problems.length > 0) throw new PlanError(problems);
 

@@ -1,33 +1,22 @@
 import { NOTHING_STARTED, type Clock, type Timer } from "../sdk/clock.ts";
 import type { Sample } from "../sdk/metrics.ts";
-import type { Json } from "../sdk/observation.ts";
 import type { Judge, Tracker, Transition, TypeDeclaration } from "../sdk/resource.ts";
-import { smallest } from "../sdk/smallest.ts";
+import { ClockSteps } from "../sdk/clock_steps.ts";
 import type { Persistent, Store, TableChange } from "../sdk/store.ts";
 import type { TakeLife } from "./life.ts";
+import { oldestOf, page, snapshot, type ResourceSnapshot } from "./reading.ts";
 import { drainTable, RESOURCES, restoreRows } from "./resource_rows.ts";
 import { Cursor, DELETED, ResourceTable } from "./table.ts";
 import { TypeTracker } from "./tracker.ts";
 import { TransitionLog, TRANSITIONS } from "./transition_log.ts";
-import { expiryOf, judgeRow, type TypeMetrics, type TypeState } from "./type_state.ts";
+import { expiryOf, firstDue, judgeRow, type TypeMetrics, type TypeState } from "./type_state.ts";
 
+/** The clock is looked at this often while something is due some time. */
+const CLOCK_EVERY_MS = 60_000;
 /** Rows looked at in one turn of the event loop when many deadlines fall due at once. */
 const DUE_ROWS_MAX = 5_000;
 /** A resource that may not expire now is looked at again after this long, or when it may. */
 const EXPIRY_AGAIN_MS = 60_000;
-
-/** A resource as the API shows it: a copy. Times in ms since the epoch. */
-export interface ResourceSnapshot {
-  readonly type: string;
-  readonly id: string;
-  readonly state: string;
-  readonly since: number;
-  readonly first_seen: number;
-  readonly last_seen: number;
-  readonly incarnation: number;
-  readonly attributes: Readonly<Record<string, Json>>;
-  readonly sources: readonly string[];
-}
 
 export interface ResourcesOptions {
   readonly clock: Clock;
@@ -46,11 +35,17 @@ export class Resources implements Persistent {
   #store: Store | undefined;
   #keyMax = 0;
   #judge: Judge | undefined;
+  readonly #steps: ClockSteps;
+  /** Types of the graph that runs. */
+  #declared: ReadonlySet<string> = new Set();
+  /** When anything was last seen before the restart; 0 once that has been compared with the clock. */
+  #seenMax = 0;
   #stopped = false;
   #timer: { readonly at: number; readonly timer: Timer } | undefined;
 
   constructor(options: ResourcesOptions) {
     this.#options = options;
+    this.#steps = new ClockSteps(options.clock);
   }
 
   /** Whoever evaluates rules; before the first observation. */
@@ -66,8 +61,15 @@ export class Resources implements Persistent {
 
   /** Takes the declarations of a new graph: one for each type. */
   configure(declarations: readonly TypeDeclaration[]): void {
+    const now = this.#options.clock.now();
+    if (this.#seenMax > now + CLOCK_EVERY_MS) this.#setBack(now - this.#seenMax, now);
+    this.#seenMax = 0;
+    const before = this.#declared;
+    this.#declared = new Set(declarations.map(({ type }) => type));
     for (const declaration of declarations) {
       const type = this.#type(declaration.type);
+      // While nothing fed it nobody could hear of its resources.
+      if (!before.has(declaration.type)) type.table.listenedSince.fill(now);
       type.declaration = declaration;
       type.table.states.configure(declaration);
       for (const attribute of declaration.attributes) type.table.column(attribute);
@@ -151,19 +153,7 @@ export class Resources implements Persistent {
    * A page is found by a scan: it costs in proportion to the resources of the types asked for.
    */
   list(filter: { readonly type?: string; readonly state?: string }, after: readonly [string, string] | undefined, limit: number): ResourceSnapshot[] {
-    const found: ResourceSnapshot[] = [];
-    for (const name of [...this.#types.keys()].sort()) {
-      if (filter.type !== undefined && filter.type !== name) continue;
-      if (after !== undefined && name < after[0]) continue;
-      const { table, cursor } = this.#types.get(name)!;
-      const state = filter.state === undefined ? undefined : table.states.known(filter.state);
-      if (filter.state !== undefined && state === undefined) continue;
-      const rows = rowsAfter(table, state, after !== undefined && name === after[0] ? after[1] : "");
-      const byId = (a: number, b: number): number => (table.ids[a]! < table.ids[b]! ? -1 : 1);
-      for (const row of smallest(rows, limit - found.length, byId)) found.push(snapshot(cursor.at(row)));
-      if (found.length >= limit) break;
-    }
-    return found;
+    return page(this.#types, filter, after, limit);
   }
 
   get(typeName: string, id: string): ResourceSnapshot | undefined {
@@ -192,17 +182,7 @@ export class Resources implements Persistent {
   /** `custom_resource_oldest_in_state_seconds{type,state}`: how long the one that is there longest has been there. */
   *oldest(): Iterable<Sample> {
     const now = this.#options.clock.now();
-    for (const { table } of this.#types.values()) {
-      const since = new Float64Array(table.states.names.length).fill(Infinity);
-      for (const row of table.index.values()) {
-        if ((table.flags[row]! & DELETED) !== 0) continue;
-        const state = table.state[row]!;
-        if (table.since[row]! < since[state]!) since[state] = table.since[row]!;
-      }
-      for (let state = 1; state < since.length; state++) {
-        if (since[state] !== Infinity) yield { labels: [table.type, table.states.name(state)], value: Math.max(0, now - since[state]!) / 1_000 };
-      }
-    }
+    for (const { table } of this.#types.values()) yield* oldestOf(table, now);
   }
 
   async restore(store: Store): Promise<void> {
@@ -210,9 +190,13 @@ export class Resources implements Persistent {
     await store.load(RESOURCES, (cells) => {
       this.#keyMax = Math.max(this.#keyMax, restoreRows(cells, (type) => this.#type(type).table));
     });
-    let last = 0;
-    for (const { table } of this.#types.values()) for (const row of table.index.values()) last = Math.max(last, table.lastTransition[row]!);
-    await this.#log.restore(store, last);
+    const maxOf = (column: "lastTransition" | "lastSeen"): number => {
+      let max = 0;
+      for (const { table } of this.#types.values()) for (const row of table.index.values()) max = Math.max(max, table[column][row]!);
+      return max;
+    };
+    this.#seenMax = maxOf("lastSeen");
+    await this.#log.restore(store, maxOf("lastTransition"));
   }
 
   drain(changes: TableChange[]): void {
@@ -238,6 +222,8 @@ export class Resources implements Persistent {
         clock: this.#options.clock,
         declaration: undefined,
         judge: this.#judge,
+        toldAt: 0,
+        lookAtClock: () => this.#lookAtClock(),
         takeLife: undefined,
         nextKey: () => ++this.#keyMax,
         armed: () => this.#rearm(),
@@ -255,14 +241,16 @@ export class Resources implements Persistent {
     for (const { table } of this.#types.values()) next = Math.min(next, table.deadlines.nextMs);
     if (next === Infinity || (this.#timer !== undefined && this.#timer.at <= next)) return;
     this.#timer?.timer.cancel();
-    this.#timer = { at: next, timer: this.#options.clock.at(next, () => this.#due()) };
+    const at = Math.min(next, this.#options.clock.now() + CLOCK_EVERY_MS);
+    this.#timer = { at, timer: this.#options.clock.at(at, () => this.#due()) };
   }
 
   #due(): typeof NOTHING_STARTED {
     this.#timer = undefined;
+    this.#lookAtClock();
     const now = this.#options.clock.now();
     for (let rows = 0; rows < DUE_ROWS_MAX; rows++) {
-      const type = this.#nextDue();
+      const type = firstDue(this.#types.values());
       const row = type?.table.deadlines.takeDue(now);
       if (type === undefined || row === undefined) break;
       this.#rowDue(type, row, now);
@@ -271,13 +259,22 @@ export class Resources implements Persistent {
     return NOTHING_STARTED;
   }
 
-  /** The type whose deadline is first; at the same instant, the one whose resource was seen first: its key is lower. */
-  #nextDue(): (TypeState & { cursor: Cursor }) | undefined {
-    let next: (TypeState & { cursor: Cursor }) | undefined;
+  /** The clock may have been set, or the machine was asleep: then nobody could hear of anything. */
+  #lookAtClock(): void {
+    const byMs = this.#steps.take();
+    if (byMs === 0) return;
+    const now = this.#options.clock.now();
+    if (byMs < 0) this.#setBack(byMs, now);
     for (const type of this.#types.values()) {
-      if (type.table.deadlines.size > 0 && (next === undefined || type.table.deadlines.isBefore(next.table.deadlines))) next = type;
+      if (byMs < 0) this.#judgeRows(type, undefined);
+      else type.table.listenedSince.fill(now);
     }
-    return next;
+  }
+
+  #setBack(byMs: number, now: number): void {
+    for (const { table } of this.#types.values()) table.setBack(byMs, now);
+    this.#judge?.setBack?.(byMs);
+    this.#options.changed();
   }
 
   #rowDue(type: TypeState & { cursor: Cursor }, row: number, now: number): void {
@@ -295,26 +292,4 @@ export class Resources implements Persistent {
       this.#options.changed();
     }
   }
-}
-
-/** A copy. */
-/** Live rows whose id comes after `after`, in no order. A free row has the id "". */
-function* rowsAfter({ ids, flags, state }: ResourceTable, wanted: number | undefined, after: string): Iterable<number> {
-  for (let row = 0; row < ids.length; row++) {
-    if ((flags[row]! & DELETED) === 0 && (wanted === undefined || state[row] === wanted) && ids[row]! > after) yield row;
-  }
-}
-
-function snapshot(cursor: Cursor): ResourceSnapshot {
-  return {
-    type: cursor.type,
-    id: cursor.id,
-    state: cursor.state,
-    since: cursor.since,
-    first_seen: cursor.first_seen,
-    last_seen: cursor.last_seen,
-    incarnation: cursor.incarnation,
-    attributes: cursor.attributes,
-    sources: cursor.sources,
-  };
 }

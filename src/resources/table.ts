@@ -109,6 +109,21 @@ export class ResourceTable {
     this.live--;
   }
 
+  /**
+   * The clock was set back by `byMs` (negative) to `now`. What was seen was seen as long ago as before; what sources said is true, unless
+   * it has not come yet.
+   */
+  setBack(byMs: number, now: number): void {
+    for (let i = 0; i < this.listenedSince.length; i++) this.listenedSince[i] = Math.max(0, this.listenedSince[i]! + byMs);
+    for (const row of this.index.values()) {
+      this.lastSeen[row] = Math.min(now, this.lastSeen[row]! + byMs);
+      for (const times of [this.since, this.movedAt, this.eventTime, this.began]) {
+        if (times[row]! > now && times[row] !== Infinity) times[row] = Math.min(now, times[row]! + byMs);
+      }
+      this.touch(row);
+    }
+  }
+
   /** Puts a row on the list for the next commit. */
   touch(row: number): void {
     if ((this.flags[row]! & DIRTY) !== 0) return;

@@ -4,7 +4,7 @@ import type { Sighting, TrackResult, Tracker, Transition } from "../sdk/resource
 import { Life } from "./life.ts";
 import { NO_STATE_ID } from "./state_names.ts";
 import { Cursor, DELETED, ILLEGAL, SINCE_ESTIMATED, type ResourceTable } from "./table.ts";
-import { expiryOf, judgeRow, type TypeState } from "./type_state.ts";
+import { expiryOf, judgeRow, toldAt, type TypeState } from "./type_state.ts";
 
 /** Event times beyond now by more than this are taken for now. */
 const FUTURE_MS = 5 * 60_000;
@@ -61,11 +61,13 @@ export class TypeTracker implements Tracker {
 
   #apply(sighting: Sighting): TrackResult {
     const table = this.#table;
-    const now = this.#type.clock.now();
+    const now = toldAt(this.#type);
     this.transition = undefined;
     sighting.time = Math.floor(sighting.time);
     if (sighting.time > now + FUTURE_MS) {
       sighting.time = now;
+      // Ours or the source's clock is wrong: then it cannot say what is late either.
+      sighting.arrival = true;
       this.#type.metrics.result("future_time").add(1);
     }
     if (sighting.since !== undefined && sighting.since > now + FUTURE_MS) sighting.since = undefined;
@@ -75,7 +77,7 @@ export class TypeTracker implements Tracker {
     this.self.at(known);
     if (this.#isLate(known, sighting)) return this.#late(known, now);
 
-    table.lastSeen[known] = Math.max(table.lastSeen[known]!, now);
+    table.lastSeen[known] = now;
     table.sources[known] = table.withSource(table.sources[known]!, sighting.source);
     table.eventTime[known] = Math.max(table.eventTime[known]!, sighting.time);
     if (sighting.sequence !== undefined) table.sequence[known] = sighting.sequence;
@@ -98,7 +100,7 @@ export class TypeTracker implements Tracker {
   /** Says only that the resource is there: its state is known better. */
   #late(row: number, now: number): TrackResult {
     if ((this.#table.flags[row]! & DELETED) === 0) {
-      this.#table.lastSeen[row] = Math.max(this.#table.lastSeen[row]!, now);
+      this.#table.lastSeen[row] = now;
       this.#table.touch(row);
       // Whoever waits for news of it has some. Nothing else of it has changed.
       judgeRow(this.#type, this.self, undefined, false);
@@ -107,10 +109,9 @@ export class TypeTracker implements Tracker {
   }
 
   #create(sighting: Sighting, now: number): TrackResult {
-    const type = this.#type;
     const table = this.#table;
-    if (table.rows >= (type.declaration?.resourcesMax ?? Infinity)) return "refused";
-    const row = table.add(sighting.id, type.nextKey());
+    if (table.rows >= (this.#type.declaration?.resourcesMax ?? Infinity)) return "refused";
+    const row = table.add(sighting.id, this.#type.nextKey());
     this.self.at(row);
     table.firstSeen[row] = now;
     table.lastSeen[row] = now;

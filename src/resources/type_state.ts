@@ -26,6 +26,10 @@ export interface TypeState {
   readonly clock: Clock;
   declaration: TypeDeclaration | undefined;
   judge: Judge | undefined;
+  /** When something was last told of the type, by the clock; earlier or much later is reason to look whether it was set. */
+  toldAt: number;
+  /** Looks whether the clock was set. */
+  lookAtClock(): void;
   /** Undefined while nobody wants to know of lives. */
   takeLife: TakeLife | undefined;
   nextKey(): number;
@@ -33,6 +37,17 @@ export interface TypeState {
   armed(): void;
   /** Something must be committed. */
   changed(): void;
+}
+
+/** Nothing was told of a type for this long: the machine may have slept. */
+const CLOCK_LOOK_MS = 60_000;
+
+/** Something is told of the type now. Looks at the clock only where that says that it may have been set. */
+export function toldAt(type: TypeState): number {
+  const now = type.clock.now();
+  if (now < type.toldAt || now > type.toldAt + CLOCK_LOOK_MS) type.lookAtClock();
+  type.toldAt = now;
+  return now;
 }
 
 /** Judges one row and arms its next deadline. `observed`: an observation told of it just now, and perhaps of a move. */
@@ -58,4 +73,14 @@ export function expiryOf(type: TypeState, row: number): number {
   }
   if (declaration.expireAfterMs === undefined) return Infinity;
   return Math.max(table.lastSeen[row]!, table.listenedSince[table.sources[row]!]!) + declaration.expireAfterMs;
+}
+
+/** The type whose deadline is first; at the same instant, the one whose resource was seen first: its key is lower. */
+export function firstDue<T extends TypeState>(types: Iterable<T>): T | undefined {
+  let first: T | undefined;
+  for (const type of types) {
+    const { deadlines } = type.table;
+    if (deadlines.size > 0 && (first === undefined || deadlines.isBefore(first.table.deadlines))) first = type;
+  }
+  return first;
 }

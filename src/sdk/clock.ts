@@ -16,7 +16,11 @@ export interface Clock {
   now(): number;
   /** Milliseconds from an arbitrary origin; never steps back. For measuring how long something took. */
   monotonicMs(): number;
-  /** Calls `run` once, as soon as `now()` has reached `atMs`; never within this call. */
+  /**
+   * Calls `run` once, as soon as `now()` has reached `atMs`, or as much time has passed as that was away: a clock that is set back by
+   * an hour must not hold up what was to happen in ten seconds. Who waits for a time of day looks at `now()`, and waits again.
+   * Never within this call.
+   */
   at(atMs: number, run: () => void | typeof NOTHING_STARTED): Timer;
   /** Resolves after `ms`; rejects with the signal's reason when aborted before. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -55,6 +59,8 @@ export function deadline(clock: Clock, ms: number, parent?: AbortSignal): { sign
 
 // A long timer is armed in steps: Node's limit is 24.8 days, and a machine's clock may be set meanwhile.
 const STEP_MS = 30_000;
+/** Timers are not exact to the millisecond: the clock was not set back because of that. */
+const INEXACT_MS = 50;
 
 /** The clock of the running agent. */
 export const realClock: Clock = {
@@ -62,11 +68,13 @@ export const realClock: Clock = {
   monotonicMs: () => performance.now(),
   at(atMs, run) {
     let handle: NodeJS.Timeout;
+    const passedAtMs = performance.now() + (atMs - Date.now()) + INEXACT_MS;
+    const leftMs = (): number => Math.min(atMs - Date.now(), passedAtMs - performance.now());
     const arm = (): void => {
-      const left = atMs - Date.now();
+      const left = leftMs();
       handle = setTimeout(left > STEP_MS ? arm : fire, Math.max(0, Math.min(left, STEP_MS)));
     };
-    const fire = (): unknown => (atMs > Date.now() ? arm() : run());
+    const fire = (): unknown => (leftMs() > 0 ? arm() : run());
     arm();
     return { cancel: () => clearTimeout(handle) };
   },

@@ -176,6 +176,8 @@ export interface Judge {
   ): number;
   /** False while nobody can say whether the resource is still there: then its silence does not make it expire. */
   mayExpire(resource: EvaluatedResource): boolean;
+  /** The clock was set back: what was noted by it lies this much (ms, negative) too late. All resources are judged after it. */
+  setBack?(byMs: number): void;
   /** The resource is gone: its row number is free after this call. */
   forget(resource: EvaluatedResource, reason: "deleted" | "expired"): void;
 }

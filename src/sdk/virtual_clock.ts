@@ -1,7 +1,11 @@
 import { NOTHING_STARTED, sleepOn, type Clock, type Timer } from "./clock.ts";
 
 interface Armed {
-  readonly atMs: number;
+  /** When it is due, by the clock as it is set now. */
+  atMs: number;
+  readonly wantedMs: number;
+  /** When it is due by the clock that never steps. */
+  readonly passedAtMs: number;
   readonly order: number;
   readonly run: () => void | typeof NOTHING_STARTED;
   cancelled: boolean;
@@ -16,8 +20,10 @@ export interface VirtualClock extends Clock {
   advance(ms: number, settle?: () => Promise<void>): Promise<void>;
   /** Like `advance`, to an absolute time that is not in the past. */
   advanceTo(atMs: number, settle?: () => Promise<void>): Promise<void>;
-  /** Steps the clock without firing anything, as when an operator sets it, or the agent was down. */
+  /** Moves the clock without firing anything, as when the agent was down. */
   jump(ms: number): void;
+  /** Sets the clock forwards or backwards while no time passes: `monotonicMs` does not move. Fires nothing. */
+  step(ms: number): void;
   /** Timers armed and not yet fired. */
   readonly pending: number;
 }
@@ -30,6 +36,7 @@ export async function settled(turns = 2): Promise<void> {
 /** A virtual clock at `startMs`; chance comes from `seed`, so a run repeats exactly. */
 export function virtualClock(startMs: number = Date.UTC(2026, 0, 1), seed = 1): VirtualClock {
   let now = startMs;
+  let steppedMs = 0;
   let order = 0;
   let state = seed >>> 0 || 1;
   const heap: Armed[] = [];
@@ -69,9 +76,10 @@ export function virtualClock(startMs: number = Date.UTC(2026, 0, 1), seed = 1): 
 
   const clock: VirtualClock = {
     now: () => now,
-    monotonicMs: () => now - startMs,
+    monotonicMs: () => now - startMs - steppedMs,
     at(atMs, run): Timer {
-      const entry: Armed = { atMs: Math.max(atMs, now), order: order++, run, cancelled: false };
+      const wantedMs = Math.max(atMs, now);
+      const entry: Armed = { atMs: wantedMs, wantedMs, passedAtMs: wantedMs - startMs - steppedMs, order: order++, run, cancelled: false };
       push(entry);
       return { cancel: () => void (entry.cancelled = true) };
     },
@@ -98,6 +106,12 @@ export function virtualClock(startMs: number = Date.UTC(2026, 0, 1), seed = 1): 
     },
     jump(ms) {
       now += ms;
+    },
+    step(ms) {
+      now += ms;
+      steppedMs += ms;
+      for (const entry of heap) entry.atMs = Math.min(entry.wantedMs, entry.passedAtMs + startMs + steppedMs);
+      heap.sort((a, b) => (before(a, b) ? -1 : 1)); // a sorted array is a heap
     },
     get pending() {
       return heap.filter((entry) => !entry.cancelled).length;

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { HistogramSeries, type CounterSeries } from "../../metrics/series.ts";
 import type { MetricStore } from "../../metrics/store.ts";
-import type { Resources, ResourceSnapshot } from "../../resources/resources.ts";
+import type { ResourceSnapshot } from "../../resources/reading.ts";
+import type { Resources } from "../../resources/resources.ts";
 import type { Json } from "../../sdk/observation.ts";
 import { shown, shownMap } from "./shown.ts";
 
