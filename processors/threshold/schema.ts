@@ -37,7 +37,7 @@ function measureProperties(scope: readonly string[]): Record<string, object> {
 }
 
 const percentiles = (scope: readonly string[]): object => ({
-  [PERCENTILE]: { type: "string", expression: scope, description: "Percentile of a number: p50 to p99." },
+  [PERCENTILE]: { title: "p50 … p99", type: "string", expression: scope, description: "Percentile of a number, such as p95." },
 });
 
 const grouping = (scope: readonly string[]): Record<string, object> => ({
@@ -179,7 +179,7 @@ export const thresholdSchema = {
             required: ["fires_max", "within"],
             description: "An alert that fires more than `fires_max` times `within` a while stays until it has been quiet for as long.",
             properties: {
-              fires_max: { type: "integer", minimum: 1, maximum: 1_000, description: "So many times are well." },
+              fires_max: { type: "integer", minimum: 1, maximum: 1_000, description: "How many times within it are still fine." },
               within: duration("A while."),
             },
           },

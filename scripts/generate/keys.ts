@@ -37,7 +37,8 @@ export function prose(text: string): string {
 
 function rows(schema: Schema): string[][] {
   const required = new Set(schema.required);
-  return Object.entries(schema.properties ?? {}).map(([key, value]) => [
+  const patterns = Object.values(schema.patternProperties ?? {}).filter(({ title }) => title !== undefined);
+  return [...Object.entries(schema.properties ?? {}), ...patterns.map((value) => [value.title!, value] as const)].map(([key, value]) => [
     `\`${key}\``, typeOf(value), required.has(key) ? "required" : presetOf(value), notes(value),
   ]);
 }

@@ -18,6 +18,8 @@ export interface Schema {
   readonly allOf?: readonly Schema[];
   readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, Schema>>;
+  /** Of a pattern of keys: how they are named to people. */
+  readonly title?: string;
   readonly description?: string;
   readonly writeOnly?: boolean;
 }

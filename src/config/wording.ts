@@ -70,7 +70,9 @@ const plural = (count: unknown, one: string): string => `${String(count)} ${one}
 export function worded(finding: Finding, shown: string | undefined): string {
   const { keyword, params, schema, parent, value } = finding;
   const it = shown === undefined ? "it" : shown;
-  const allowedKeys = (): string[] => Object.keys(parent.properties ?? {});
+  // A pattern is no word for people; its title is.
+  const patterns = Object.values(parent.patternProperties ?? {}).flatMap(({ title }) => (title === undefined ? [] : [title]));
+  const allowedKeys = (): string[] => [...Object.keys(parent.properties ?? {}), ...patterns];
   switch (keyword) {
     case "type":
       return typeof value === "number" && FORMATS[String(parent["format"])] !== undefined

@@ -17,20 +17,23 @@ function distance(a: string, b: string): number {
 const folded = (word: string): string => word.toLowerCase().replace(/[^a-z0-9]/g, "");
 
 const WORDS_MAX = 1_000;
+const BEGINNING_LENGTH_MIN = 4;
 
-/** The word that was probably meant, if one is close enough. */
+/** The word that was probably meant, if one is close enough, or the only one that begins so. */
 export function closest(word: string, words: Iterable<string>): string | undefined {
   if (word.length > 64) return undefined;
+  const beginning: string[] = [];
   let best: string | undefined;
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
   let left = WORDS_MAX;
   for (const candidate of words) {
     if (left-- === 0) break;
     if (candidate.length > 64) continue;
+    if (word.length >= BEGINNING_LENGTH_MIN && candidate.startsWith(word)) beginning.push(candidate);
     const edits = folded(candidate) === folded(word) ? 0 : distance(word.toLowerCase(), candidate.toLowerCase());
     if (edits < least) [best, least] = [candidate, edits];
   }
-  return best;
+  return best ?? (beginning.length === 1 ? beginning[0] : undefined);
 }
 
 /** `did you mean interval? (allowed: …)`, or only what is allowed; at most 30 words of it. */

@@ -91,6 +91,17 @@ test("every rule that is wrong is said at once, each at its place; one that coul
   expected.forEach((pattern, i) => assert.match(lines[i]!, pattern));
 });
 
+test("a percentile that there is not, and half a key, are told what there is", async () => {
+  const rules = `    rules:
+      - { alert: A, window: { p200: body.x, over: 5m }, expr: value > 1 }
+      - { alert: B, expr: self.state == "x", keep_firing: 5m }
+`;
+  await using folder = await folderWith({ "agent.yaml": GOOD + rules });
+  const { err } = await said(["validate", join(folder.path, "agent.yaml")]);
+  assert.match(err, /window\.p200: is not known here; allowed: count, .*p50 … p99/);
+  assert.match(err, /keep_firing: is not known here; did you mean keep_firing_for\?/);
+});
+
 test("two files of a folder that define one id differently are both named", async () => {
   const other = "exporters:\n  console: { format: json }\n";
   await using folder = await folderWith({ "a.yaml": other, "b.yaml": other.replace("json", "pretty") });
