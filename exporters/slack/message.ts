@@ -19,7 +19,7 @@ const LINK_MAX = 800;
 const SEVERITIES_MAX = 4;
 const RUNBOOKS_MAX = 2;
 // Shown elsewhere in the message.
-const LABELS_SHOWN = new Set(["alertname", "resource_type", "severity"]);
+const LABELS_SHOWN = new Set(["alertname", "resource_id", "resource_type", "severity"]);
 
 export type Block =
   | { readonly type: "header"; readonly text: Text }

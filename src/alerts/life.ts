@@ -176,7 +176,7 @@ export class Life {
       clearSince: undefined,
       staleSince: undefined,
       flapping: false,
-      labels: group === undefined ? { alertname: declaration.alert, resource_type: type } : { alertname: declaration.alert },
+      labels: group === undefined ? { alertname: declaration.alert, resource_id: key, resource_type: type } : { alertname: declaration.alert },
       annotations: {},
       value: null,
       limit: undefined,
@@ -228,6 +228,7 @@ export class Life {
       ...this.#render(rule, declaration.labels, subject, LABEL_LENGTH_MAX, now),
       ...this.#options.externalLabels(),
       alertname: declaration.alert,
+      ...(subject.group === undefined ? { resource_id: subject.key.slice(0, LABEL_LENGTH_MAX) } : {}),
       ...(subject.type === "" ? {} : { resource_type: subject.type }),
     });
   }

@@ -36,7 +36,7 @@ export interface Alert {
   readonly resource: { readonly type: string; readonly id: string };
   /** Label → value of the group that it is about; undefined when it is about a resource. */
   readonly group: Readonly<Record<string, string>> | undefined;
-  /** Sorted by name; always with `alertname` and `severity`, and with `resource_type` where there is a type. */
+  /** Sorted by name; always with `alertname` and `severity`, with `resource_type` where there is a type, and `resource_id` where it is about one. */
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   /** What was observed: the state, or the value compared. */

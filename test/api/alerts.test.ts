@@ -43,7 +43,7 @@ test("an alert is shown through its life, in the documented shape", async () => 
   assert.match(trace_id, /^[0-9a-f]{32}$/);
   assert.equal(details.state, "pending");
   assert.equal(observation, null, "time made it fire, no observation");
-  assert.deepEqual(labels, { alertname: "OrderStuckInPending", resource_type: "order", severity: "warning", state: "pending" });
+  assert.deepEqual(labels, { alertname: "OrderStuckInPending", resource_id: "o1", resource_type: "order", severity: "warning", state: "pending" });
   assert.ok(annotations["summary"]!.includes("o1"));
   assert.equal(value, "pending");
 

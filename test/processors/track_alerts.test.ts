@@ -34,7 +34,7 @@ test("with exhaustive a state that is not declared is an alert until the resourc
   await h.send("feed", [{ id: "o1", status: "pending" }, { id: "o2", status: "lost" }]);
   await h.send("feed", { id: "o2", status: "paid" });
   assert.deepEqual(h.changes, ["FIRING OrderUndeclaredState o2", "RESOLVED OrderUndeclaredState o2 recovered"]);
-  for (const { labels } of h.alerts) assert.deepEqual(labels, { alertname: "OrderUndeclaredState", resource_type: "order", severity: "warning", state: "lost" });
+  for (const { labels } of h.alerts) assert.deepEqual(labels, { alertname: "OrderUndeclaredState", resource_id: "o2", resource_type: "order", severity: "warning", state: "lost" });
   await using open = await harness(orders({ track: states }));
   await open.send("feed", { id: "o2", status: "lost" });
   assert.deepEqual(open.changes, []);
@@ -49,11 +49,11 @@ test("each alert is renamed, relabelled and switched off where it is declared", 
   await h.send("feed", [{ id: "o1", status: "pending" }, { id: "o2", status: "paid" }, { id: "o3", status: "pending" }, { id: "o3", status: "shipped" }]);
   await h.advance(4 * MINUTE);
   assert.deepEqual(h.changes, ["FIRING Jump o3"]);
-  assert.deepEqual(h.alerts[0]!.labels, { alertname: "Jump", resource_type: "order", severity: "warning", state: "shipped" });
+  assert.deepEqual(h.alerts[0]!.labels, { alertname: "Jump", resource_id: "o3", resource_type: "order", severity: "warning", state: "shipped" });
   await h.advance(27 * MINUTE);
   assert.deepEqual(h.changes, ["FIRING Jump o3", "RESOLVED Jump o3 timed_out", "FIRING TooSlow o1"]);
   const { labels, annotations } = h.alerts.at(-1)!;
-  assert.deepEqual(labels, { alertname: "TooSlow", resource_type: "order", severity: "critical", state: "pending", team: "t-o1" });
+  assert.deepEqual(labels, { alertname: "TooSlow", resource_id: "o1", resource_type: "order", severity: "critical", state: "pending", team: "t-o1" });
   assert.equal(annotations["summary"], "hurry, o1");
 });
 
