@@ -135,15 +135,15 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
     }
     const of = found[0] as Statistic;
     const text = config[of] as string | true;
-    const counts = of === "count" || of === "rate" || of === "share";
+    const counts = of === "count" || of === "rate";
     if (counts && text !== true && config.when !== undefined) throw new ConfigError(`${pointer}/${at}/when`, `is said twice: ${of} has a condition already`);
-    const conditionAt = counts && text !== true && of !== "share" ? of : "when";
-    const condition = counts && text !== true && of !== "share" ? text : config.when;
+    const isCondition = counts && text !== true;
+    const condition = isCondition ? text : config.when;
     return {
       of,
-      // The share of those for which it holds, among those that `when` lets pass.
-      value: of === "share" || !counts ? expression(`${at}/${of}`, text as string, scope) : undefined,
-      when: condition === undefined ? undefined : expression(`${at}/${conditionAt}`, condition, scope),
+      // For share: which of those that `when` lets pass it holds for.
+      value: counts ? undefined : expression(`${at}/${of}`, text as string, scope),
+      when: condition === undefined ? undefined : expression(`${at}/${isCondition ? of : "when"}`, condition, scope),
     };
   }
 

@@ -127,7 +127,12 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
     if (this.settling) return;
     const { value, earlier } = group;
     this.measure(group, now);
-    if (!group.stale && Object.is(value, group.value) && Object.is(earlier, group.earlier)) return;
+    if (!group.stale && Object.is(value, group.value) && Object.is(earlier, group.earlier)) {
+      // What came late changes nothing now, but leaves sooner than all else.
+      const changesAt = this.changesAt(group, now);
+      if (changesAt < group.at) this.bench.agenda.set(group, changesAt);
+      return;
+    }
     group.stale = false;
     const open = this.rule.open.size === 0 ? undefined : this.rule.open.get(group.key);
     const { verdict, declaration } = this;
@@ -135,7 +140,7 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
     verdict.activeAt = since;
     if (!verdict.holds && open?.status === "firing") {
       const mayEndAt = this.mayEnd(group, now);
-      if (mayEndAt > now) return this.bench.agenda.set(group, mayEndAt);
+      if (mayEndAt > now) return this.bench.agenda.set(group, Math.min(mayEndAt, this.changesAt(group, now)));
     }
     const again = readsNow(declaration) ? now + this.bench.evaluationIntervalMs() : Infinity;
     this.say(group, now, this, Math.min(again, this.changesAt(group, now)));

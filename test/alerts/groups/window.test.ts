@@ -193,5 +193,16 @@ test("one processor in two pipelines counts each type for itself", async () => {
   await h.send("feed", { id: "a", status: "x", item: "i" });
   assert.deepEqual(lines(h), []);
   await h.send("feed", { id: "a", status: "x", item: "i" });
-  assert.deepEqual(h.alerts.map(({ resource, value }) => `${resource.type} ${String(value)}`).sort(), ["item 2", "order 2"]);
+  assert.deepEqual(h.alerts.map(({ resource, value }) => `${resource.type} ${JSON.stringify(value)}`).sort(), ["item 2", "order 2"]);
+});
+
+test("what comes late and changes nothing now still leaves at its time", async () => {
+  await using h = await harness(untracked("[{ alert: Median, window: { p50: body.n, over: 60s }, expr: value >= 6 }]"));
+  await h.send("feed", [{ n: 4 }, { n: 6 }]);
+  await h.send("feed", { n: 4 }, { time: h.clock.now() - 10 * SECOND });
+  await h.send("feed", { n: 9 });
+  await h.advance(50 * SECOND - 1);
+  assert.deepEqual(lines(h), []);
+  await h.advance(1);
+  assert.deepEqual(lines(h), ["FIRING Median {}"]);
 });
