@@ -11,7 +11,7 @@ import { TypeTracker } from "./tracker.ts";
 import { TransitionLog, TRANSITIONS } from "./transition_log.ts";
 import { expiryOf, firstDue, judgeRow, type TypeMetrics, type TypeState } from "./type_state.ts";
 
-/** The clock is looked at this often while something is due some time. */
+/** The clock is looked at this often. */
 const CLOCK_EVERY_MS = 60_000;
 /** Rows looked at in one turn of the event loop when many deadlines fall due at once. */
 const DUE_ROWS_MAX = 5_000;
@@ -239,9 +239,9 @@ export class Resources implements Persistent {
     if (this.#stopped) return;
     let next = Infinity;
     for (const { table } of this.#types.values()) next = Math.min(next, table.deadlines.nextMs);
-    if (next === Infinity || (this.#timer !== undefined && this.#timer.at <= next)) return;
-    this.#timer?.timer.cancel();
     const at = Math.min(next, this.#options.clock.now() + CLOCK_EVERY_MS);
+    if (this.#timer !== undefined && this.#timer.at <= at) return;
+    this.#timer?.timer.cancel();
     this.#timer = { at, timer: this.#options.clock.at(at, () => this.#due()) };
   }
 
