@@ -53,11 +53,11 @@ export function consoleTo(output: () => Writable) {
       },
       examples: [{}, { format: "json", observations: true }],
     },
-    create(config) {
-      const [alertLine, observationLine] =
-        config.format === "json" ? [alertJson, observationJson] : [alertPretty, observationPretty];
+    create(config, { clock }) {
+      const alertLine: (alert: Alert, cause: Cause, now: number) => string = config.format === "json" ? alertJson : alertPretty;
+      const observationLine = config.format === "json" ? observationJson : observationPretty;
       const linesOf = ({ alerts, cause, more = 0 }: Notification): string[] => {
-        const lines = alerts.map((alert) => alertLine(alert, cause));
+        const lines = alerts.map((alert) => alertLine(alert, cause, clock.now()));
         return more === 0 ? lines : [...lines, config.format === "json" ? jsonLine({ more }) : `+${more} more`];
       };
       const print = (lines: readonly string[], signal: AbortSignal): Promise<void> =>
@@ -115,7 +115,7 @@ function unwritable(cause: NodeJS.ErrnoException): Error {
 
 type Cause = Notification["cause"];
 
-function alertPretty(alert: Alert, cause: Cause): string {
+function alertPretty(alert: Alert, cause: Cause, now: number): string {
   const { acknowledged, active_at, fired_at, flapping, limit, resolved_at, reason, stale_since, story } = alert;
   const resolved = alert.status === "resolved";
   const endedAt = resolved_at ?? fired_at ?? active_at;
@@ -126,7 +126,7 @@ function alertPretty(alert: Alert, cause: Cause): string {
     ...Object.entries(alert.details).map(([name, value]) => `${name} ${valueText(value)}`),
     ...(limit === undefined || Object.hasOwn(alert.details, "limit") || Object.hasOwn(alert.details, "condition") ? [] : [`limit ${limit}`]),
     ...(path === "" ? [] : [`path ${path}`]),
-    ...(story === undefined || story.others === 0 ? [] : [`${story.others} others firing`]),
+    ...(story === undefined || story.others === 0 ? [] : [`${story.others} ${story.others === 1 ? "other" : "others"} firing`]),
     ...(stale_since === undefined ? [] : [`last known ${timeText(stale_since)}`]),
     ...(flapping ? ["flapping"] : []),
     ...(resolved || runbook === undefined ? [] : [`runbook ${runbook}`]),
@@ -135,7 +135,8 @@ function alertPretty(alert: Alert, cause: Cause): string {
     ...(resolved ? [`${reason ?? "over"} after ${formatDuration(endedAt - (fired_at ?? active_at))}`] : []),
     ...(!resolved && cause === "repeat" ? [`still firing since ${timeText(fired_at ?? active_at)}`] : []),
   ];
-  const time = timeText(resolved ? endedAt : fired_at ?? active_at);
+  // A repetition is of now: with the time of what it repeats, the log would go back.
+  const time = timeText(resolved ? endedAt : cause === "repeat" ? now : fired_at ?? active_at);
   const status = `${cause === "test" ? "TEST " : ""}${resolved ? "RESOLVED" : "FIRING  "}`;
   return `${time} ${status} ${printable(alert.alert)} ${subjectOf(alert)}: ${printable(`${summaryText(alert)} (${notes.join(", ")})`)}`;
 }

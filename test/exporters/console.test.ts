@@ -6,9 +6,10 @@ import { Writable } from "node:stream";
 import { test } from "node:test";
 import { consoleTo } from "../../exporters/console.ts";
 import type { Exporter } from "../../src/sdk/component.ts";
-import { realClock } from "../../src/sdk/clock.ts";
+import { realClock, type Clock } from "../../src/sdk/clock.ts";
 import { PermanentError } from "../../src/sdk/errors.ts";
 import { observation } from "../../src/sdk/observation.ts";
+import { virtualClock } from "../../src/sdk/virtual_clock.ts";
 import type { Notification } from "../../src/sdk/alert.ts";
 import { alertOf, FIRED_AT, notificationOf, resolvedOf } from "../support/alert.ts";
 import { configured } from "../support/configured.ts";
@@ -26,9 +27,9 @@ class Sink extends Writable {
   }
 }
 
-function create(output: Writable, format: "pretty" | "json" = "pretty", observations = false): Exporter {
+function create(output: Writable, format: "pretty" | "json" = "pretty", observations = false, clock: Clock = realClock): Exporter {
   const exporter = consoleTo(() => output);
-  return exporter.create(configured(exporter.schema, { format, observations }), exporterContext({ clock: realClock }).context);
+  return exporter.create(configured(exporter.schema, { format, observations }), exporterContext({ clock }).context);
 }
 
 const signal = new AbortController().signal;
@@ -67,10 +68,13 @@ test("a line tells the path, the others, what is odd about the alert, and where 
   const alert = alertOf({
     details: {}, limit: "value > 5", story: STORY, annotations: { ...alertOf().annotations, runbook_url: "https://runbooks.example/stuck" }, stale_since: FIRED_AT, flapping: true, acknowledged: { by: "ann", comment: "", at: FIRED_AT },
   });
-  await create(sink).notify!({ ...notificationOf(alert), cause: "repeat" }, signal);
-  assert.equal(sink.text, "2026-01-01T03:02:00.000Z FIRING   OrderStuckInPending order/o1: Order o1 has been pending for 30m (severity critical,"
+  await create(sink, "pretty", false, virtualClock(FIRED_AT + 4 * 3_600_000)).notify!({ ...notificationOf(alert), cause: "repeat" }, signal);
+  assert.equal(sink.text, "2026-01-01T07:02:00.000Z FIRING   OrderStuckInPending order/o1: Order o1 has been pending for 30m (severity critical,"
     + " limit value > 5, path new (1m) → pending, 2 others firing, last known 2026-01-01T03:02:00.000Z, flapping,"
     + " runbook https://runbooks.example/stuck, see https://sojourn.example/alerts/1, acknowledged by ann, still firing since 2026-01-01T03:02:00.000Z)\n");
+  const one = new Sink();
+  await create(one).notify!(notificationOf(alertOf({ story: { ...STORY, others: 1 } })), signal);
+  assert.match(one.text, /, 1 other firing,/);
 });
 
 test("an alert about a group says which, and one about nothing has its name; a test is marked", async () => {
@@ -163,7 +167,8 @@ async function inProcess(stdout: "pipe" | number): Promise<{ code: number | null
   const script = `
     import { console as exporter } from "${import.meta.resolve("../../exporters/console.ts")}";
     import { alertOf, notificationOf } from "${import.meta.resolve("../support/alert.ts")}";
-    const { notify } = exporter.create({ format: "pretty", observations: false }, {});
+    import { realClock } from "${import.meta.resolve("../../src/sdk/clock.ts")}";
+    const { notify } = exporter.create({ format: "pretty", observations: false }, { clock: realClock });
     await new Promise((resolve) => process.stdin.once("end", resolve).resume());
     for (let n = 0; n < 2; n++) {
       await notify(notificationOf(alertOf()), new AbortController().signal)
