@@ -46,24 +46,29 @@ export async function demoServer(port: number, answer: DemoAnswer): Promise<Demo
 }
 
 /**
- * `sojourn run` on the agent.yaml of an example, until Ctrl-C; further arguments go to it (`-- --set a.b=value`).
- * What it remembers is gone afterwards, so that the example tells the same story each time.
+ * `sojourn run` on the agent.yaml of an example, until Ctrl-C; further arguments go to it (`-- --set a.b=value`), after `set`,
+ * what a demo does sooner or oftener. What it remembers is gone afterwards, so that the example tells the same story each time.
  */
-export async function runAgent(folder: string): Promise<void> {
+export async function runAgent(folder: string, set: readonly string[] = []): Promise<void> {
   const state = await mkdtemp(join(tmpdir(), "sojourn-example-"));
   process.env["STATE_DIRECTORY"] = state;
   try {
-    process.exitCode = await cli(["run", "--config", join(folder, "agent.yaml"), ...process.argv.slice(2)], components);
+    const args = [...set.flatMap((assignment) => ["--set", assignment]), ...process.argv.slice(2)];
+    process.exitCode = await cli(["run", "--config", join(folder, "agent.yaml"), ...args], components);
   } finally {
     await rm(state, { recursive: true, force: true });
   }
 }
 
-/** POSTs JSON as another system would: again until it is taken, since the agent may still be starting. */
-export async function deliver(url: string, value: unknown, signal: AbortSignal): Promise<void> {
+/**
+ * POSTs JSON as another system would: again until it is taken, since the agent may still be starting. A function is asked at
+ * each attempt, so that a time in what it gives is that of the one that is taken.
+ */
+export async function deliver(url: string, value: object | (() => object), signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
+    const body = JSON.stringify(typeof value === "function" ? (value as () => object)() : value);
     const response = await fetch(url, {
-      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(value), signal,
+      method: "POST", headers: { "content-type": "application/json" }, body, signal,
     }).catch(() => undefined);
     await response?.body?.cancel();
     if (response?.ok === true) return;
@@ -80,11 +85,11 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** Runs the agent and, beside it, what feeds it; the feed's signal aborts when the agent has ended. */
-export async function runAgentBeside(folder: string, feed: (signal: AbortSignal) => Promise<void>): Promise<void> {
+export async function runAgentBeside(folder: string, feed: (signal: AbortSignal) => Promise<void>, set: readonly string[] = []): Promise<void> {
   const ended = new AbortController();
   const feeding = feed(ended.signal);
   try {
-    await runAgent(folder);
+    await runAgent(folder, set);
   } finally {
     ended.abort();
     await feeding;

@@ -12,8 +12,13 @@ const env = { SLACK_WEBHOOK_URL: "https://slack.example/services/T0/B0/secret" }
 // The quick start has tests of its own.
 const names = readdirSync(exampleFolder()).filter((name) => name !== "quickstart" && existsSync(exampleFolder(`${name}/agent.yaml`)));
 
+const NAMES = [
+  "order_stuck", "webhook_updates", "order_logs", "fraud_slack", "order_metrics", "order_api", "alertmanager",
+  "gaming", "trading", "feature_flags", "payments", "shipment", "nightly_jobs", "iot_fleet",
+];
+
 test("the examples are all there", () => {
-  for (const name of ["order_stuck", "webhook_updates", "order_logs", "fraud_slack", "order_metrics", "order_api"]) {
+  for (const name of NAMES) {
     assert.ok(names.includes(name), `${name} is in ${names.join(", ")}`);
   }
 });

@@ -3,6 +3,7 @@ import type { Statistic } from "../../sdk/rule.ts";
 import type { Contributions } from "./members.ts";
 
 const EXAMPLES_MAX = 5;
+const LOOKS_LIKE_JSON = /^(?:true$|false$|null$|[-\d[{"]|$)/;
 
 /**
  * A few resources of the group of that number, by their ids: the largest, where numbers are added up; one of each value, where
@@ -45,10 +46,10 @@ function ofEachValue(rows: Iterable<number>, { text: texts }: Contributions, ids
   return [...examples.values()];
 }
 
-/** The text begins with a letter for the kind of value; of a long one there is no more than a hash. */
+/** The text begins with a letter for the kind of value; of a long one there is no more than a hash. "true" is not true. */
 function valueOf(text: string): string {
   const value = text.slice(1);
-  return text.startsWith("h") ? "" : `: ${text.startsWith("s") ? JSON.stringify(value) : value}`;
+  return text.startsWith("h") ? "" : `: ${text.startsWith("s") && LOOKS_LIKE_JSON.test(value) ? JSON.stringify(value) : value}`;
 }
 
 function largest(rows: Iterable<number>, { number: numbers }: Contributions, ids: readonly string[]): string[] {
