@@ -1,30 +1,18 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { otlp } from "../../exporters/otlp.ts";
-import { track } from "../../processors/track.ts";
-import { threshold } from "../../processors/threshold.ts";
 import { assemble, type Assembled } from "../../src/cli/assemble.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Wanted } from "../../src/config/model.ts";
 import { problemText } from "../../src/pipeline/problems.ts";
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import { defineExporter, defineProcessor, defineReceiver, type AnyDefinition, type Context, type ReceiverContext } from "../../src/sdk/component.ts";
-import { notificationOptions } from "../../src/sdk/notification_options.ts";
+import type { AnyDefinition, Context, ReceiverContext } from "../../src/sdk/component.ts";
 import { observation, type Json, type Observation, type ObservationFields } from "../../src/sdk/observation.ts";
-import { expectEverySchema } from "../../src/sdk/expect_every.ts";
-import { sendingQueueSchema } from "../../src/sdk/sending_queue.ts";
 import type { Logger } from "../../src/sdk/log.ts";
 import { settled, virtualClock, type VirtualClock } from "../../src/sdk/virtual_clock.ts";
 import { memoryStore, type MemoryStore } from "../../src/storage/memory_store.ts";
+import { definitionsOf, line, type Destinations } from "./agent_components.ts";
 import { mortal } from "./mortal_clock.ts";
-
-/** What a destination does with what it is given. Both default to taking it at once. */
-export interface Destinations {
-  /** Throws, or gives a promise that does or hangs. Called with every attempt, before it is recorded as taken. */
-  notify: (exporter: string, notification: Notification, signal: AbortSignal) => unknown;
-  export: (exporter: string, batch: readonly Observation[], signal: AbortSignal) => unknown;
-}
 
 /** An agent on virtual time, with components that do what the test says. */
 export interface Harness extends AsyncDisposable {
@@ -165,11 +153,6 @@ export async function harness(
   return made;
 }
 
-/** `FIRING OrderStuck o1`, `RESOLVED OrderStuck o1 recovered`. */
-export function line({ status, alert, resource, reason }: Alert): string {
-  return status === "firing" ? `FIRING ${alert} ${resource.id}` : `RESOLVED ${alert} ${resource.id} ${reason}`;
-}
-
 function logTo(lines: string[], logged: object[], bound: { readonly component?: string } = {}): Logger {
   const write = (level: string) => (fields: object, message: string) => {
     const all: { readonly component?: string } = { ...bound, ...fields };
@@ -180,110 +163,6 @@ function logTo(lines: string[], logged: object[], bound: { readonly component?: 
     debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error"),
     child: (fields) => logTo(lines, logged, { ...bound, ...fields }),
   };
-}
-
-type Seen = Pick<Harness, "sent" | "notifications" | "exported" | "lifecycle" | "destinations"> & { readonly contexts: Map<string, Context> };
-
-function definitionsOf({ contexts, sent, notifications, exported, lifecycle, destinations }: Seen): AnyDefinition[] {
-  const lives = (id: string, fails: boolean) => ({
-    async start() {
-      lifecycle.push(`start ${id}`);
-      if (fails) throw new Error(`${id} cannot start`);
-    },
-    async stop() {
-      lifecycle.push(`stop ${id}`);
-    },
-  });
-  const fail_start = { type: "boolean", default: false, description: "It cannot start." } as const;
-  const mark = { type: "string", description: "Changes the configuration, nothing else." } as const;
-  const feed = defineReceiver({
-    type: "feed", summary: "Emits what a test says.", stability: "stable",
-    schema: {
-      type: "object", additionalProperties: false,
-      properties: { fail_start, mark, behind: { type: "boolean", default: false, description: "It has not caught up when it starts." }, ...expectEverySchema },
-    },
-    create(config, context) {
-      contexts.set(context.id, context);
-      const life = lives(context.id, config.fail_start);
-      return {
-        ...life,
-        async start() {
-          await life.start();
-          if (!config.behind) context.caughtUp();
-        },
-      };
-    },
-  });
-  const recorder = defineExporter({
-    type: "recorder", summary: "Takes alerts.", stability: "stable",
-    schema: {
-      type: "object", additionalProperties: false,
-      properties: {
-        fail_start, mark, ...notificationOptions,
-        deduplicates: { type: "boolean", default: true, description: "See `Exporter.deduplicates`." },
-        burst: { type: "integer", default: 1_000, description: "See `Exporter.limits`." },
-      },
-    },
-    create(config, context) {
-      contexts.set(context.id, context);
-      return {
-        ...lives(context.id, config.fail_start),
-        deduplicates: config.deduplicates,
-        limits: { messagesPerMinute: 10_000, burst: config.burst },
-        async notify(notification, signal) {
-          await destinations.notify(context.id, notification, signal);
-          notifications.push({ exporter: context.id, notification });
-          for (const alert of notification.alerts) sent.push(`${context.id}: ${line(alert)}`);
-          return `receipt of ${notification.id}`;
-        },
-      };
-    },
-  });
-  const sink = defineExporter({
-    type: "sink", summary: "Takes observations.", stability: "stable",
-    schema: {
-      type: "object", additionalProperties: false,
-      properties: {
-        fail_start, mark, sending_queue: sendingQueueSchema,
-        lifecycles: { type: "boolean", default: false, description: "See `Exporter.takesLifecycles`." },
-      },
-    },
-    create(config, context) {
-      contexts.set(context.id, context);
-      return {
-        ...lives(context.id, config.fail_start),
-        takesLifecycles: config.lifecycles,
-        async export(batch, signal) {
-          await destinations.export(context.id, batch, signal);
-          for (const one of batch) exported.push({ exporter: context.id, observation: one });
-        },
-      };
-    },
-  });
-  const pass = defineProcessor({
-    type: "pass", summary: "Passes everything on, if it runs.", stability: "stable",
-    schema: { type: "object", additionalProperties: false, properties: { fail_start, mark } },
-    create(config, context) {
-      contexts.set(context.id, context);
-      const life = lives(context.id, config.fail_start);
-      let running = false;
-      return {
-        async start() {
-          await life.start();
-          running = true;
-        },
-        process(one, next) {
-          if (!running) throw new Error("a batch met a processor that does not run");
-          next(one);
-        },
-        async stop() {
-          running = false;
-          await life.stop();
-        },
-      };
-    },
-  });
-  return [feed, recorder, sink, pass, track, threshold, otlp];
 }
 
 /** One pipeline around a track of orders; `track` and `rules` are YAML flow text, `rest` further top-level text. */
