@@ -72,7 +72,7 @@ export function createNotifications(parts: NotificationParts): Notifications {
     },
     onFailed(exporter, message, attempt, error, again) {
       instruments.notificationsFailed(exporter).add(1);
-      reporterOf(exporter).report(again ? error : new Error(`a notification was given up: ${messageOf(error)}`));
+      reporterOf(exporter).report(again ? error : new Error(`a notification was given up (sojourn redeliver lists it): ${messageOf(error)}`));
       deliveries.add(exporter, message, attempt, again ? "failed" : "dead_letter", shown(error));
     },
     onHealed: (exporter) => reporterOf(exporter).healed(),

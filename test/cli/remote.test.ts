@@ -5,7 +5,7 @@ import { realClock } from "../../src/sdk/clock.ts";
 import { observation, type Json } from "../../src/sdk/observation.ts";
 import { API, ORDERS, served, type Served } from "../api/support.ts";
 import { fakeSlack } from "../support/fake_slack.ts";
-import { freePorts } from "../support/waiting.ts";
+import { freePorts, until } from "../support/waiting.ts";
 
 interface Said {
   readonly code: number;
@@ -121,6 +121,22 @@ test("redeliver without a number lists the dead letters", async () => {
   assert.equal((await ask("redeliver")).out, "there are no dead letters");
   await agent.agent.emit("webhook/orders", [observation({ status: "failed" }, { time: realClock.now(), source: "webhook/orders" })]);
   assert.match((await ask("redeliver")).out, /^ +1 {2}\S+Z {2}track\/order {2}.*\nsojourn redeliver <number>/);
+});
+
+test("a notification that was given up is listed with what it is about, and sent again", async () => {
+  const slack = await fakeSlack();
+  try {
+    slack.failNext({ kind: "answer", status: 404, body: "no_team" });
+    const { agent, ask } = await running(`\nexporters:\n  slack/ops: { webhook_url: "${slack.url}" }\n`);
+    await using _ = agent;
+    await until("it was given up", () => agent.agent.services.deadLetters.list(undefined, 1).length === 1);
+    assert.match((await ask("redeliver")).out, /^ +1 {2}\S+Z {2}slack\/ops {2}fired: OrderFailed order\/o1: .*404/);
+    assert.equal((await ask("redeliver", "1")).out, "queued");
+    await until("it was sent again", () => slack.posts.length === 1);
+    assert.equal((await ask("redeliver")).out, "there are no dead letters");
+  } finally {
+    await slack.close();
+  }
 });
 
 test("notify-test sends one marked message and says what came of it; deliveries shows what was sent", async () => {

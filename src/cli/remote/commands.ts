@@ -1,14 +1,15 @@
 import { userInfo } from "node:os";
 import { realClock } from "../../sdk/clock.ts";
 import { parseDuration } from "../../sdk/duration.ts";
-import { printable, timeText } from "../../sdk/alert_text.ts";
+import { printable } from "../../sdk/alert_text.ts";
 import { formatTime } from "../../sdk/time.ts";
 import { EXIT, type Output } from "../exit.ts";
 import { remoteAgent, RemoteError, type RemoteAgent } from "./client.ts";
+import { deadLetters, deliveryLine, type Delivery } from "./deliveries.ts";
 import { explained, findAlert, lineOf, listedLine, type ExplainedAlert, type ListedAlert } from "./explain.ts";
 
 const LISTED_MAX = 100_000;
-const DEAD_LETTERS_SHOWN = 100;
+const DELIVERIES_SHOWN = 100;
 
 /** What was typed behind the command. */
 export interface RemoteOptions {
@@ -47,7 +48,7 @@ export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
   silence,
   deliveries: async (agent, { args }) => {
     none(args);
-    const found = (await agent.list("/api/v1/deliveries?limit=100", 100)) as Delivery[];
+    const found = (await agent.list("/api/v1/deliveries?limit=100", DELIVERIES_SHOWN)) as Delivery[];
     return found.length === 0 ? "nothing was sent yet" : found.toReversed().map(deliveryLine).join("\n");
   },
   redeliver: async (agent, { args, all }) => {
@@ -80,29 +81,6 @@ export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
 
 async function openAlerts(agent: RemoteAgent): Promise<ListedAlert[]> {
   return ((await agent.list("/api/v1/alerts?limit=1000", LISTED_MAX)) as ListedAlert[]).filter(({ status }) => status !== "resolved");
-}
-
-async function deadLetters(agent: RemoteAgent): Promise<string> {
-  const found = (await agent.list("/api/v1/dead_letters?limit=100", DEAD_LETTERS_SHOWN)) as { number: number; at: string; component: string; reason: string }[];
-  if (found.length === 0) return "there are no dead letters";
-  const lines = found.toReversed().map(({ number, at, component, reason }) => printable(`${String(number).padStart(4)}  ${instant(at)}  ${component}  ${reason}`));
-  return [...lines, "sojourn redeliver <number> sends one of a notification again, --all sends all of them"].join("\n");
-}
-
-interface Delivery {
-  readonly at: string;
-  readonly exporter: string;
-  readonly cause: string;
-  readonly result: string;
-  readonly answer: string | null;
-  readonly alerts: readonly Pick<ListedAlert, "alert" | "resource">[];
-  readonly count: number;
-}
-
-function deliveryLine({ at, exporter, cause, result, answer, alerts, count }: Delivery): string {
-  const more = count > alerts.length ? ` +${count - alerts.length} more` : "";
-  const named = alerts.map(({ alert, resource }) => (resource.id === "" ? alert : `${alert} ${resource.type}/${resource.id}`)).join(", ");
-  return printable(`${instant(at)}  ${result.padEnd(11)} ${exporter}  ${cause}: ${named}${more}${answer === null ? "" : `  (${answer})`}`);
 }
 
 async function silence(agent: RemoteAgent, options: RemoteOptions): Promise<string> {
@@ -169,11 +147,6 @@ function loginName(): string {
     // A user without an entry in passwd, as in some containers.
     return "unknown";
   }
-}
-
-/** As the API says it, with as many digits in each line. */
-function instant(time: string): string {
-  return timeText(Date.parse(time));
 }
 
 /** Asks the agent and prints what it says. Throws `ArgumentError` for what was typed wrong; else resolves with the exit code. */
