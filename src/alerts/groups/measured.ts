@@ -1,12 +1,16 @@
 import type { ObservationBehind } from "../../sdk/alert.ts";
 import { Failure, type Expression, type Scope } from "../../sdk/expression.ts";
 import type { Json } from "../../sdk/observation.ts";
+import type { Statistic } from "../../sdk/rule.ts";
 import { holds, readsNow, type MeasuredRule } from "./condition.ts";
 import { groupKey, labelsOf, OTHER, type Labels } from "./labels.ts";
 import { Group, Work, type ActiveGroupRule, type Bench, type Told } from "./work.ts";
 
 /** Name under which a rule remembers what it measures, so that it does not take other numbers for its own. */
 const SPEC = "spec";
+
+/** What still says something when groups are taken together; of the others, what is beyond `groups_max` would page for nothing. */
+const SOUND_TOGETHER: ReadonlySet<Statistic> = new Set(["count", "rate", "sum", "min", "max"]);
 
 /** A group with a number. */
 export class MeasuredGroup extends Group {
@@ -36,6 +40,8 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
   protected readonly groups = new Map<string, G>();
   /** Not all resources have been told of: nothing is judged. */
   protected settling = true;
+  /** The group of all that are beyond `groupsMax`, where its number would say nothing. */
+  #unjudged: string | undefined;
 
   constructor(rule: ActiveGroupRule, bench: Bench) {
     super(rule, bench);
@@ -106,6 +112,7 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
       this.failed(`there are more than ${this.groupsMax} groups: further ones are taken together`);
       const other = labelsOf(Object.keys(labels).map((name) => [name, OTHER] as const));
       const otherKey = groupKey(other);
+      if (!SOUND_TOGETHER.has(this.declaration.measure.of)) this.#unjudged = otherKey;
       return this.groups.get(otherKey) ?? this.#add(otherKey, other);
     }
     return this.#add(key, labels);
@@ -124,7 +131,7 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
 
   /** Judges a group of which something changed; `since`: when that happened. */
   protected judge(group: G, since: number, now: number): void {
-    if (this.settling) return;
+    if (this.settling || group.key === this.#unjudged) return;
     const { value, earlier } = group;
     this.measure(group, now);
     if (!group.stale && Object.is(value, group.value) && Object.is(earlier, group.earlier)) {

@@ -158,6 +158,17 @@ test("further groups than groups_max are one, and that is counted", async () => 
   assert.equal(h.now.own.conditionErrors.series("rule/Any").value, 2);
 });
 
+test("groups beyond groups_max that mean nothing together are counted, and page nobody", async () => {
+  const rule = (of: string): string => `[{ alert: Two, aggregate: { ${of}, by: { id: self.id }, groups_max: 1 }, expr: value > 1 }]`;
+  await using owners = await harness(orders({ rules: rule("distinct: self.amount") }));
+  await owners.send("feed", [1, 2, 3].map((amount) => ({ id: `o${amount}`, status: "x", amount })));
+  assert.deepEqual(lines(owners), [], "each has one amount");
+  assert.equal(owners.now.own.conditionErrors.series("rule/Two").value, 2);
+  await using largest = await harness(orders({ rules: rule("max: self.amount") }));
+  await largest.send("feed", [1, 0, 3].map((amount) => ({ id: `o${amount}`, status: "x", amount })));
+  assert.deepEqual(lines(largest), [`FIRING Two {"id":"__other__"}`], "one of them is too large");
+});
+
 test("what only a failing source feeds is not counted anew: nothing fires or resolves until it is read again", async () => {
   await using h = await harness(orders({ rules: "[{ alert: Sum, aggregate: { sum: self.amount }, expr: value > 100 }]" }));
   h.receiver("feed").failing("no route");
