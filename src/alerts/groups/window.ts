@@ -14,6 +14,8 @@ import type { ActiveGroupRule, Bench, Group } from "./work.ts";
 const GROUP = "group:";
 const BUCKET = "bucket:";
 const BEGAN = "began";
+/** Label of a group that is one resource: the one that alerts about resources have. */
+const RESOURCE_LABEL = "resource_id";
 /** Of all groups of one rule together: where each may have many, fewer groups are told apart. */
 const BUCKETS_TOTAL_MAX = 500_000;
 
@@ -78,7 +80,7 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
     for (let i = 0; i < this.#measures.length; i++) if (this.#take(i, observation, now)) counts = true;
     if (!counts) return;
     const labels = declaration.onObservation && declaration.by.size === 0
-      ? labelsOf(self === undefined ? [] : [["id", self.id]])
+      ? labelsOf(self === undefined ? [] : [[RESOURCE_LABEL, self.id]])
       : labelsBy(declaration.by, observation, now);
     if (labels instanceof Failure) return this.failed(labels.message);
     const group = this.groupOf(labels);
@@ -104,7 +106,7 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
 
   protected override isMine(labels: Labels): boolean {
     if (!this.declaration.onObservation || this.declaration.by.size > 0) return super.isMine(labels);
-    return Object.keys(labels).every((name) => name === "id");
+    return Object.keys(labels).every((name) => name === RESOURCE_LABEL);
   }
 
   protected override isLasting(): boolean {

@@ -39,15 +39,15 @@ test("one observation that matches is an alert for a while; a burst is one, and 
   const rules = "[{ alert: Broken, on: observation, expr: body.level == 'error', resolve_after: 2m }]";
   await using h = await harness(orders({ rules }));
   await h.send("feed", [{ id: "a", status: "x", level: "error" }, { id: "b", status: "x", level: "info" }, { id: "a", status: "x", level: "error", password: "hunter2" }]);
-  assert.deepEqual(lines(h), [`FIRING Broken {"id":"a"}`]);
-  assert.deepEqual([h.alerts[0]!.labels["id"], h.alerts[0]!.limit, h.alerts[0]!.annotations["summary"]], ["a", "body.level == 'error'", "Broken: body.level == 'error'"]);
+  assert.deepEqual(lines(h), [`FIRING Broken {"resource_id":"a"}`]);
+  assert.deepEqual([h.alerts[0]!.labels["resource_id"], h.alerts[0]!.limit, h.alerts[0]!.annotations["summary"]], ["a", "body.level == 'error'", "Broken: body.level == 'error'"]);
   assert.ok(!JSON.stringify(h.alerts).includes("hunter2"));
   await h.advance(MINUTE);
   await h.send("feed", { id: "a", status: "x", level: "error" });
   await h.advance(2 * MINUTE - 1);
   assert.equal(lines(h).length, 1);
   await h.advance(1);
-  assert.deepEqual(lines(h).slice(1), [`RESOLVED Broken {"id":"a"} recovered`]);
+  assert.deepEqual(lines(h).slice(1), [`RESOLVED Broken {"resource_id":"a"} recovered`]);
   await using plain = await harness(untracked(rules));
   await plain.send("feed", { level: "error" });
   assert.deepEqual(lines(plain), ["FIRING Broken {}"]);
