@@ -258,7 +258,9 @@ export class Alerts implements Persistent, Judge {
   }
 
   #markStale(): void {
-    this.#write(this.#evaluator.markStale(this.#options.sourcesOf, this.#options.clock.now()));
+    const now = this.#options.clock.now();
+    this.#write(this.#evaluator.markStale(this.#options.sourcesOf, now));
+    this.#write(this.#groups.markStale(now));
   }
 
   /** They are kept as they are now; nobody is told. */

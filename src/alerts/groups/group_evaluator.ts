@@ -1,6 +1,7 @@
 import type { Clock } from "../../sdk/clock.ts";
 import type { EvaluatedResource, Transition } from "../../sdk/resource.ts";
 import type { GroupRule, ObservationFeed } from "../../sdk/rule.ts";
+import type { AlertState } from "../alert_state.ts";
 import type { Life } from "../life.ts";
 import type { RuleMemory } from "../rule_memory.ts";
 import { Agenda } from "./agenda.ts";
@@ -30,6 +31,7 @@ export interface GroupEvaluatorOptions {
  * and when, not on how that was split into batches.
  */
 export class GroupEvaluator {
+  readonly #options: GroupEvaluatorOptions;
   readonly #bench: Bench;
   #rules: readonly ActiveGroupRule[] = [];
   /** In the order of the rules. */
@@ -41,6 +43,7 @@ export class GroupEvaluator {
   readonly #seen: { -readonly [Key in keyof Seen]: Seen[Key] } = { observed: false, transition: undefined };
 
   constructor(options: GroupEvaluatorOptions) {
+    this.#options = options;
     this.#bench = {
       ...options,
       agenda: new Agenda(options.clock),
@@ -125,6 +128,21 @@ export class GroupEvaluator {
   /** A receiver that failed can be read again, and the resources that it feeds have been told of. */
   heard(receiver: string): void {
     this.#resume(this.#works.filter(({ rule }) => rule.receivers?.includes(receiver)));
+  }
+
+  /** Says of each open alert whether what its rule is about can still be read. Gives those of which that is news. */
+  *markStale(now: number): Iterable<AlertState> {
+    const { isStale, isHeld } = this.#options;
+    for (const { declaration: { kind, type }, receivers, open } of this.#rules) {
+      if (kind === "always" || kind === "failing" || receivers === undefined || open.size === 0) continue;
+      const stale = isStale(receivers);
+      for (const state of open.values()) {
+        // After a start nobody knows before the receivers have said something.
+        if (stale === (state.staleSince !== undefined) || (!stale && isHeld(type))) continue;
+        state.staleSince = stale ? now : undefined;
+        yield state;
+      }
+    }
   }
 
   stop(): void {

@@ -180,6 +180,22 @@ test("what only a failing source feeds is not counted anew: nothing fires or res
   assert.deepEqual(lines(h).slice(1), ["FIRING Sum {}"]);
 });
 
+test("an open alert of a group says since when its source cannot be read, over a restart, until it can", async () => {
+  await using h = await harness(orders({ receivers: "feed: { behind: true }", rules: "[{ alert: Sum, aggregate: { sum: self.amount }, expr: value > 100 }]" }));
+  const stale = (): unknown => h.now.agent.services.alerts.list().find(({ alert }) => alert === "Sum")!.stale_since;
+  h.receiver("feed").caughtUp();
+  await h.send("feed", { id: "a", status: "x", amount: 200 });
+  assert.equal(stale(), undefined);
+  h.receiver("feed").failing("no route");
+  const from = h.clock.now();
+  await h.advance(MINUTE);
+  assert.equal(stale(), from);
+  await h.restart(MINUTE);
+  assert.equal(stale(), from);
+  h.receiver("feed").caughtUp();
+  assert.equal(stale(), undefined);
+});
+
 test("a rule that measures something else by now ends the alerts of groups that it has no more", async () => {
   await using h = await harness(orders({ rules: BY_STATE }));
   await h.send("feed", ["a", "b", "c"].map((id) => ({ id, status: "pending", amount: 1 })));
