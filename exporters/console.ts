@@ -1,7 +1,7 @@
 import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
 import type { Alert, Notification } from "../src/sdk/alert.ts";
-import { linkOf, pathText, runbookOf, subjectOf } from "../src/sdk/alert_story.ts";
+import { linkOf, pathText, runbookOf, titleOf } from "../src/sdk/alert_story.ts";
 import { cut, jsonLine, printable, summaryText, timeText, valueText } from "../src/sdk/alert_text.ts";
 import { defineExporter } from "../src/sdk/component.ts";
 import { formatDuration } from "../src/sdk/duration.ts";
@@ -123,7 +123,7 @@ function alertPretty(alert: Alert, cause: Cause, now: number): string {
   const [runbook, url] = [runbookOf(alert), linkOf(alert)];
   const notes = [
     `severity ${alert.labels["severity"] ?? "none"}`,
-    ...Object.entries(alert.details).map(([name, value]) => `${name} ${valueText(value)}`),
+    ...Object.entries(alert.details).map(([name, value]) => `${name} ${value === null ? "none" : valueText(value)}`),
     ...(limit === undefined || Object.hasOwn(alert.details, "limit") || Object.hasOwn(alert.details, "condition") ? [] : [`limit ${limit}`]),
     ...(path === "" ? [] : [`path ${path}`]),
     ...(story === undefined || story.others === 0 ? [] : [`${story.others} ${story.others === 1 ? "other" : "others"} firing`]),
@@ -138,7 +138,7 @@ function alertPretty(alert: Alert, cause: Cause, now: number): string {
   // A repetition is of now: with the time of what it repeats, the log would go back.
   const time = timeText(resolved ? endedAt : cause === "repeat" ? now : fired_at ?? active_at);
   const status = `${cause === "test" ? "TEST " : ""}${resolved ? "RESOLVED" : "FIRING  "}`;
-  return `${time} ${status} ${printable(alert.alert)} ${subjectOf(alert)}: ${printable(`${summaryText(alert)} (${notes.join(", ")})`)}`;
+  return `${time} ${status} ${titleOf(alert)}: ${printable(`${summaryText(alert)} (${notes.join(", ")})`)}`;
 }
 
 function alertJson(alert: Alert, cause: Cause): string {

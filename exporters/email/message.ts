@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import { backgroundOf, descriptionOf, factsOf, linkOf, namesOf, noteOf, onlyOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
+import { backgroundOf, descriptionOf, factsOf, linkOf, namesOf, noteOf, onlyOf, runbookOf, statusOf, titleOf, type Fact } from "../../src/sdk/alert_story.ts";
 import { cut, printable, summaryText, valueText } from "../../src/sdk/alert_text.ts";
 import { htmlOf } from "./html.ts";
 import { textOf } from "./text.ts";
@@ -55,7 +55,7 @@ export function mailOf(notification: Notification, { subjectPrefix, alertsMax, n
   const { alerts } = notification;
   const title = printable(`${statusOf(notification)}: ${namesOf(notification)}`);
   const only = onlyOf(notification);
-  const about = only === undefined ? "" : ` ${subjectOf(only)}: ${printable(summaryText(only))}`;
+  const subject = only === undefined ? title : `${statusOf(notification)}: ${titleOf(only)}: ${printable(summaryText(only))}`;
   const sections: Section[] = [];
   let length = 0;
   for (const alert of alerts.slice(0, alertsMax)) {
@@ -72,7 +72,7 @@ export function mailOf(notification: Notification, { subjectPrefix, alertsMax, n
     footer: printable(`Sent by Sojourn${agent === "" ? "" : ` (${cut(agent, SUBJECT_MAX)})`}.`),
   };
   const prefix = subjectPrefix === "" ? "" : `${subjectPrefix} `;
-  return { subject: cut(`${prefix}${title}${about}`, SUBJECT_MAX), text: textOf(page), html: htmlOf(page) };
+  return { subject: cut(`${prefix}${subject}`, SUBJECT_MAX), text: textOf(page), html: htmlOf(page) };
 }
 
 function sectionOf(alert: Alert, now: number): Section {
@@ -80,7 +80,7 @@ function sectionOf(alert: Alert, now: number): Section {
   const [runbook, story] = [runbookOf(alert), linkOf(alert)];
   return {
     resolved: alert.status === "resolved",
-    heading: cut(`${alert.status === "resolved" ? "RESOLVED" : "FIRING"} ${printable(alert.alert)} ${subjectOf(alert)}`, SUBJECT_MAX),
+    heading: cut(`${alert.status === "resolved" ? "RESOLVED" : "FIRING"} ${titleOf(alert)}`, SUBJECT_MAX),
     summary: cut(printable(summaryText(alert)), SUMMARY_MAX),
     description: cut(descriptionOf(alert), DESCRIPTION_MAX),
     facts: [...factsOf(alert, now), ...backgroundOf(alert), ...labelsOf(alert)].map(({ name, text }) => ({ name: printable(name), text: printable(text) })),

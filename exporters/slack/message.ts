@@ -1,5 +1,5 @@
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import { backgroundOf, descriptionOf, factsOf, firingSince, linkOf, namesOf, noteOf, onlyOf, runbookOf, statusOf, subjectOf, type Fact } from "../../src/sdk/alert_story.ts";
+import { backgroundOf, descriptionOf, factsOf, firingSince, linkOf, namesOf, noteOf, onlyOf, runbookOf, statusOf, subjectOf, titleOf, type Fact } from "../../src/sdk/alert_story.ts";
 import { cut, printable, summaryText, timeText } from "../../src/sdk/alert_text.ts";
 import { escaped, link, mrkdwn, type Text } from "./text.ts";
 
@@ -42,8 +42,8 @@ export function slackMessage(notification: Notification, alertsMax: number, now:
   const only = onlyOf(notification);
   const title = `${statusOf(notification)}: ${namesOf(notification)}`;
   const lines = only === undefined
-    ? [title, ...more, ...shown.map((alert) => `${word(alert)}: ${alert.alert} ${subjectOf(alert)}: ${summaryText(alert)}`)]
-    : [`${title} ${subjectOf(only)}: ${summaryText(only)}`];
+    ? [title, ...more, ...shown.map((alert) => `${word(alert)}: ${titleOf(alert)}: ${summaryText(alert)}`)]
+    : [`${statusOf(notification)}: ${titleOf(only)}: ${summaryText(only)}`];
   const sectionMax = Math.min(SECTION_MAX, only === undefined ? Math.floor(ALERTS_TEXT_MAX / shown.length) : ALERT_TEXT_MAX);
   return {
     text: escaped(lines.map(printable).join("\n"), TEXT_MAX),

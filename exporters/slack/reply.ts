@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Alert, Notification } from "../../src/sdk/alert.ts";
-import { noteOf, statusOf, subjectOf } from "../../src/sdk/alert_story.ts";
+import { noteOf, statusOf, titleOf } from "../../src/sdk/alert_story.ts";
 import { printable, summaryText } from "../../src/sdk/alert_text.ts";
 import type { SlackMessage } from "./message.ts";
 import { escaped, mrkdwn } from "./text.ts";
@@ -43,7 +43,7 @@ export function slackReply(notification: Notification, members: string, alertsMa
 function listed(what: string, sign: string, alerts: readonly Alert[], alertsMax: number): string[] {
   const lines = alerts.slice(0, alertsMax).map((alert) => {
     const reason = alert.reason === undefined ? "" : ` (${alert.reason})`;
-    return `${sign} ${what} ${escaped(printable(`${alert.alert} ${subjectOf(alert)}: ${summaryText(alert)}${reason}`), LINE_MAX)}`;
+    return `${sign} ${what} ${escaped(printable(`${titleOf(alert)}: ${summaryText(alert)}${reason}`), LINE_MAX)}`;
   });
   return alerts.length > lines.length ? [...lines, `+${alerts.length - lines.length} more`] : lines;
 }

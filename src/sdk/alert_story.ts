@@ -1,5 +1,5 @@
 import type { Alert, Notification, ObservationBehind } from "./alert.ts";
-import { cut, resourceText, summaryText, timeText, valueText } from "./alert_text.ts";
+import { cut, printable, resourceText, summaryText, timeText, valueText } from "./alert_text.ts";
 import { formatDuration } from "./duration.ts";
 import type { Transition } from "./resource.ts";
 
@@ -28,7 +28,7 @@ export function factsOf(alert: Alert, now: number): Fact[] {
     ...(has("since") ? [] : [fact("since", timeText(alert.active_at))]),
     ...(alert.stale_since === undefined ? [] : [fact("stale", `last known ${timeText(alert.stale_since)}: its sources are failing`)]),
     ...(alert.flapping ? [fact("flapping", "it came and went too often, and stays until it has been quiet")] : []),
-    ...shown.map(([name, said]) => fact(name, valueText(said))),
+    ...shown.map(([name, said]) => fact(name, said === null ? "none" : valueText(said))),
     ...(has("value") || value === null || value === details["state"] ? [] : [fact("value", valueText(value))]),
     ...(has("limit") || has("condition") || limit === undefined ? [] : [fact("limit", limit)]),
   ];
@@ -191,6 +191,12 @@ function plural(noun: string): string {
 export function subjectOf(alert: Alert): string {
   const text = resourceText(alert);
   return text === "" ? alert.alert : text;
+}
+
+/** Its name, and what it is about where there is such a thing: `OrderStuckInPending order/o1`, `Watchdog`. Printable. */
+export function titleOf(alert: Alert): string {
+  const about = resourceText(alert);
+  return `${printable(alert.alert)}${about === "" ? "" : ` ${about}`}`;
 }
 
 function fact(name: string, text: string): Fact {

@@ -77,7 +77,7 @@ test("a line tells the path, the others, what is odd about the alert, and where 
   assert.match(one.text, /, 1 other firing,/);
 });
 
-test("an alert about a group says which, and one about nothing has its name; a test is marked", async () => {
+test("an alert about a group says which, and one about nothing says its name once; a test is marked", async () => {
   const sink = new Sink();
   const parts = { details: {}, limit: undefined, annotations: {}, value: 1_204 };
   const group = alertOf({ ...parts, resource: { type: "order", id: "" }, group: { region: "eu" } });
@@ -85,7 +85,7 @@ test("an alert about a group says which, and one about nothing has its name; a t
   await create(sink).notify!({ ...notificationOf(group, nothing), cause: "test" }, signal);
   assert.deepEqual(sink.text.split("\n"), [
     "2026-01-01T03:02:00.000Z TEST FIRING   OrderStuckInPending order region=eu: order region=eu: 1204 (severity critical)",
-    "2026-01-01T03:02:00.000Z TEST FIRING   OrderStuckInPending OrderStuckInPending: OrderStuckInPending: 1204 (severity critical)",
+    "2026-01-01T03:02:00.000Z TEST FIRING   OrderStuckInPending: OrderStuckInPending: 1204 (severity critical)",
     "",
   ]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { groupMessage, letterOf, messageOfLetter } from "../../src/alerts/dispatch/messages.ts";
-import { backgroundOf, factsOf, headlineOf, linkOf, pathText, runbookOf, statusOf } from "../../src/sdk/alert_story.ts";
+import { backgroundOf, factsOf, headlineOf, linkOf, pathText, runbookOf, statusOf, titleOf } from "../../src/sdk/alert_story.ts";
 import { alertOf, FIRED_AT, notificationOf, resolvedOf } from "../support/alert.ts";
 
 test("of many, the headline counts things in words where the alert's name begins with their type", () => {
@@ -16,6 +16,13 @@ test("of many, the headline counts things in words where the alert's name begins
   assert.equal(headline("DiskFull", "order"), "2 × DiskFull");
   assert.equal(headline("Order", "order"), "2 × Order");
   assert.equal(headline("OrderBacklog", "order", ""), "2 × OrderBacklog", "a group's alert is not about one order");
+});
+
+test("a title names what the alert is about, and what is about nothing once; what is not there is no null", () => {
+  assert.equal(titleOf(alertOf({ alert: "Late\n", resource: { type: "order", id: "o1" } })), "Late\\n order/o1");
+  assert.equal(titleOf(alertOf({ alert: "Watchdog", resource: { type: "", id: "" }, group: {} })), "Watchdog");
+  const facts = factsOf(alertOf({ details: { last_came: null }, value: null }), FIRED_AT);
+  assert.deepEqual(facts.find(({ name }) => name === "last_came")?.text, "none");
 });
 
 test("a group that is over says for how long the first of them fired", () => {

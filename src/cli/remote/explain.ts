@@ -66,7 +66,7 @@ export async function findAlert(agent: RemoteAgent, meant: string): Promise<List
 
 /** One alert on one line. */
 export function lineOf({ alert, status, resource, group, labels }: ListedAlert): string {
-  return printable(`${status.toUpperCase().padEnd(8)} ${(labels["severity"] ?? "").padEnd(8)} ${alert} ${subjectText(resource, group)}`);
+  return printable(`${status.toUpperCase().padEnd(8)} ${(labels["severity"] ?? "").padEnd(8)} ${alert} ${subjectText(resource, group)}`).trimEnd();
 }
 
 /** The same, and since when, what is wrong, and who knows already. */
