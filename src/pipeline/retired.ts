@@ -21,7 +21,7 @@ export interface RetiredOptions {
  */
 export class Retired {
   readonly #options: RetiredOptions;
-  readonly #exporters = new Map<string, { readonly instance: Instance | undefined; readonly until: number }>();
+  readonly #exporters = new Map<string, { readonly instance: Instance | undefined; readonly untilMs: number }>();
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -35,7 +35,7 @@ export class Retired {
 
   add(exporter: string, instance: Instance | undefined): void {
     if (this.#stopped || this.#exporters.has(exporter)) return;
-    this.#exporters.set(exporter, { instance, until: this.#options.clock.now() + LIVES_MAX_MS });
+    this.#exporters.set(exporter, { instance, untilMs: this.#options.clock.monotonicMs() + LIVES_MAX_MS });
     this.#look();
   }
 
@@ -53,13 +53,13 @@ export class Retired {
 
   #look(): void {
     this.#timer?.cancel();
-    const now = this.#options.clock.now();
+    const { clock } = this.#options;
     const undecided = this.#options.undecided();
-    for (const [exporter, { instance, until }] of this.#exporters) {
-      if ((until > now || undecided) && this.#options.needed(exporter)) continue;
+    for (const [exporter, { instance, untilMs }] of this.#exporters) {
+      if ((untilMs > clock.monotonicMs() || undecided) && this.#options.needed(exporter)) continue;
       this.#exporters.delete(exporter);
       this.#options.end(exporter, instance);
     }
-    if (this.#exporters.size > 0) this.#timer = this.#options.clock.at(now + LOOK_EVERY_MS, () => this.#look());
+    if (this.#exporters.size > 0) this.#timer = clock.at(clock.now() + LOOK_EVERY_MS, () => this.#look());
   }
 }

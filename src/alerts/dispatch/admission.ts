@@ -22,7 +22,7 @@ export class Admission {
     this.#parts = parts;
   }
 
-  /** When suppression may end by the passing of time; ms. */
+  /** When suppression may end by the passing of time, by the clock as it is set; ms. */
   get nextMs(): number {
     return this.#suppressed.size > 0 ? this.#nextMs : Infinity;
   }
@@ -32,8 +32,9 @@ export class Admission {
   }
 
   /** Those that were suppressed and may not be any more, to be asked about again. */
-  *again(now: number): Iterable<Member> {
-    if (this.#suppressed.size === 0 || (this.#parts.suppression.epoch === this.#epoch && now < this.#nextMs)) return;
+  *again(): Iterable<Member> {
+    const { suppression } = this.#parts;
+    if (this.#suppressed.size === 0 || (suppression.epoch === this.#epoch && suppression.now < this.#nextMs)) return;
     const members = [...this.#suppressed];
     this.#suppressed.clear();
     this.#nextMs = Infinity;
@@ -41,15 +42,15 @@ export class Admission {
   }
 
   /** Judges at one moment. What is suppressed is kept here. */
-  gate(policy: Policy, now: number): (member: Member) => Verdict {
+  gate(policy: Policy): (member: Member) => Verdict {
     const { suppression, onSuppressed, exporter } = this.#parts;
-    const reasonOf = suppression.at(now, policy);
+    const reasonOf = suppression.at(policy);
     let nextMs: number | undefined;
     return (member) => {
       if (!matchesAll(policy.match, member.alert.labels)) return "unwanted";
       const reason = reasonOf(member.alert);
       if (reason === undefined) return "admitted";
-      this.#nextMs = Math.min(this.#nextMs, (nextMs ??= suppression.nextMs(now, policy)));
+      this.#nextMs = Math.min(this.#nextMs, (nextMs ??= suppression.nextMs(policy)));
       this.#epoch = suppression.epoch;
       this.#suppressed.add(member);
       if (!member.counted) onSuppressed(exporter, reason);

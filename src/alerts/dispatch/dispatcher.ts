@@ -9,6 +9,7 @@ import { groupKey, messageOfLetter } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Policy } from "./policy.ts";
 import type { Silences } from "./silences.ts";
+import { steadyTime, wallTime } from "./steady.ts";
 import { Suppression, type Reason, type SuppressionConfig } from "./suppression.ts";
 import { Target } from "./target.ts";
 
@@ -59,15 +60,19 @@ export interface DispatcherOptions {
 export class Dispatcher implements Persistent {
   readonly tables = DISPATCH_TABLES;
   readonly #options: DispatcherOptions;
+  readonly #now: () => number;
   readonly #ledger = new Ledger();
   readonly #suppression: Suppression;
   readonly #targets = new Map<string, Target>();
-  #timer: { readonly at: number; readonly timer: Timer } | undefined;
+  /** Alerts that an earlier version told of, which did not keep whom: everybody whose they are. */
+  readonly #inherited = new Set<string>();
+  #timer: { readonly dueMs: number; readonly at: number; readonly timer: Timer } | undefined;
   #stopped = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#suppression = new Suppression(options.silences);
+    this.#now = steadyTime(options.clock);
+    this.#suppression = new Suppression(options.clock, options.silences);
   }
 
   /** Takes `service` of another configuration. Silences are configured for themselves. */
@@ -81,9 +86,14 @@ export class Dispatcher implements Persistent {
    * `firstSync`: a new source brought it; all of a rule that come so at once make one message.
    */
   changed(alert: Alert, exporters: readonly string[], { firstSync = false }: { readonly firstSync?: boolean } = {}): void {
-    const now = this.#options.clock.now();
+    const now = this.#now();
     this.#suppression.changed(alert);
-    for (const exporter of exporters) this.#target(exporter).changed(alert, firstSync, now);
+    const over = alert.status === "resolved" && this.#inherited.delete(alert.dedup_key);
+    for (const exporter of exporters) {
+      const target = this.#target(exporter);
+      if (over && !target.book.members.has(alert.dedup_key)) target.adopt(alert, now);
+      target.changed(alert, firstSync, now);
+    }
     this.#options.changed();
   }
 
@@ -97,8 +107,12 @@ export class Dispatcher implements Persistent {
     const target = this.#target(exporter);
     if (target.connect(destination === undefined ? undefined : policy)) {
       // Another policy may want what the one before did not.
-      const now = this.#options.clock.now();
-      for (const alert of this.#options.firingFor(exporter)) if (!target.book.members.has(alert.dedup_key)) target.changed(alert, true, now);
+      const now = this.#now();
+      for (const alert of this.#options.firingFor(exporter)) {
+        if (target.book.members.has(alert.dedup_key)) continue;
+        if (this.#inherited.has(alert.dedup_key)) target.adopt(alert, now);
+        else target.changed(alert, true, now);
+      }
     }
     this.#options.outbox.connect(exporter, destination, policy?.refreshes === undefined ? policy?.limits : undefined);
     this.#options.changed();
@@ -171,7 +185,15 @@ export class Dispatcher implements Persistent {
   async restore(store: Store): Promise<void> {
     const alerts = new Map<string, Alert>();
     for (const alert of this.#options.alerts()) if (alert.status === "firing" || !alerts.has(alert.dedup_key)) alerts.set(alert.dedup_key, alert);
-    const { members, incidents } = await loadMembers(store, (key) => alerts.get(key));
+    const { members, incidents, isNew } = await loadMembers(store, (key) => alerts.get(key));
+    this.#ledger.isMarked = !isNew;
+    if (isNew) for (const { status, dedup_key } of alerts.values()) if (status === "firing") this.#inherited.add(dedup_key);
+    // The clock may have been set back since.
+    const now = this.#now();
+    for (const incident of incidents) {
+      incident.sentAt = Math.min(incident.sentAt, now);
+      if (incident.waitsSince !== undefined) incident.waitsSince = Math.min(incident.waitsSince, now);
+    }
     for (const exporter of new Set([...members, ...incidents].map((row) => row.exporter))) {
       const own = <T extends { readonly exporter: string }>(rows: readonly T[]): T[] => rows.filter((row) => row.exporter === exporter);
       this.#target(exporter).restore(own(members), own(incidents));
@@ -179,8 +201,8 @@ export class Dispatcher implements Persistent {
   }
 
   drain(changes: TableChange[]): void {
-    const now = this.#options.clock.now();
-    let nextMs = Infinity;
+    const now = this.#now();
+    let [dueMs, askMs] = [Infinity, Infinity];
     for (const [exporter, target] of this.#targets) {
       try {
         target.work(now);
@@ -188,18 +210,22 @@ export class Dispatcher implements Persistent {
         // A defect of ours: the commit, and the other exporters, must not suffer.
         this.#options.onDefect(exporter, error);
       }
-      nextMs = Math.min(nextMs, target.nextMs);
+      dueMs = Math.min(dueMs, target.nextMs);
+      askMs = Math.min(askMs, target.askMs);
     }
-    this.#arm(nextMs);
+    this.#arm(dueMs, askMs);
     this.#ledger.drain(changes);
   }
 
-  #arm(at: number): void {
-    if (this.#timer?.at === at || this.#stopped) return;
+  /** For what is due by the time that passed, and for what ends by the clock as it is set. */
+  #arm(dueMs: number, at: number): void {
+    if ((this.#timer?.dueMs === dueMs && this.#timer.at === at) || this.#stopped) return;
+    const { clock } = this.#options;
     this.#timer?.timer.cancel();
-    this.#timer = at === Infinity ? undefined : {
+    this.#timer = dueMs === Infinity && at === Infinity ? undefined : {
+      dueMs,
       at,
-      timer: this.#options.clock.at(at, () => {
+      timer: clock.at(Math.min(at, dueMs === Infinity ? Infinity : wallTime(clock, this.#now, dueMs)), () => {
         this.#timer = undefined;
         this.#options.changed();
       }),

@@ -29,7 +29,10 @@ export type Message = Omit<Notification, "id" | "receipt">;
 /** One message on its way to one exporter. */
 export interface Entry {
   readonly number: number;
+  /** By the clock as it was set then. */
   readonly createdAt: number;
+  /** An attempt that fails later than this was the last. Like all times below it is steady (`steadyTime`). */
+  readonly giveUpAt: number;
   readonly message: Message;
   /** The first of its incident: until an attempt was made, nobody can know of it. */
   readonly opens: boolean;

@@ -13,7 +13,10 @@ const INCIDENTS: Table = {
   keyColumns: 2,
 };
 
-export const DISPATCH_TABLES: readonly Table[] = [MEMBERS, INCIDENTS];
+/** One row, once anything was written to the others. An earlier version told of alerts without them. */
+const LEDGER: Table = { name: "notification_ledger", columns: [["version", "integer"]], keyColumns: 1 };
+
+export const DISPATCH_TABLES: readonly Table[] = [MEMBERS, INCIDENTS, LEDGER];
 
 /** What one exporter knows, or is to know, of one alert. */
 export interface Member {
@@ -75,6 +78,8 @@ export function place(member: Member, incident: Incident | undefined, state = me
 export class Ledger {
   readonly #members = { puts: new Set<Member>(), deletes: new Set<Member>() };
   readonly #incidents = { puts: new Set<Incident>(), deletes: new Set<Incident>() };
+  /** The store knows that there is a ledger. */
+  isMarked = false;
 
   put(member: Member): void {
     this.#members.puts.add(member);
@@ -97,12 +102,16 @@ export class Ledger {
   }
 
   drain(changes: TableChange[]): void {
+    const before = changes.length;
     drainRows(MEMBERS, this.#members, ({ exporter, key, incident, state, alert }) => (
       [exporter, key, incident?.key ?? null, state, incident?.kind === "single" ? Math.round(incident.sentAt) : null, state === "ending" ? JSON.stringify(alert) : null]
     ), changes);
     drainRows(INCIDENTS, this.#incidents, ({ exporter, key, kind, labels, rule, open, sentAt, waitsSince }) => (
       [exporter, key, kind, JSON.stringify(labels), rule, open ? 1 : 0, Math.round(sentAt), waitsSince === undefined ? null : Math.round(waitsSince)]
     ), changes);
+    if (this.isMarked || changes.length === before) return;
+    this.isMarked = true;
+    changes.push({ table: LEDGER, puts: [1], deletes: [] });
   }
 }
 
@@ -128,9 +137,9 @@ function drainRows<T extends Keyed>(table: Table, rows: { readonly puts: Set<T>;
 
 /**
  * What was known before the restart. `alertOf` gives an alert that fires, or was resolved a moment ago; a member whose alert
- * is gone without a trace is left out.
+ * is gone without a trace is left out. `isNew`: an earlier version wrote this store, or nothing did.
  */
-export async function loadMembers(store: Store, alertOf: (key: string) => Alert | undefined): Promise<{ readonly members: Member[]; readonly incidents: Incident[] }> {
+export async function loadMembers(store: Store, alertOf: (key: string) => Alert | undefined): Promise<{ readonly members: Member[]; readonly incidents: Incident[]; readonly isNew: boolean }> {
   const incidents = new Map<string, Incident>();
   await store.load(INCIDENTS, (cells) => {
     for (let i = 0; i < cells.length; i += INCIDENTS.columns.length) {
@@ -154,5 +163,7 @@ export async function loadMembers(store: Store, alertOf: (key: string) => Alert 
       place(member, incident);
     }
   });
-  return { members, incidents: [...incidents.values()] };
+  let isNew = members.length + incidents.size === 0;
+  await store.load(LEDGER, () => (isNew = false));
+  return { members, incidents: [...incidents.values()], isNew };
 }

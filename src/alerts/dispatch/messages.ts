@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Alert, Notification } from "../../sdk/alert.ts";
 import type { Json } from "../../sdk/observation.ts";
 import type { Message } from "./lane.ts";
+import type { Incident, Member } from "./members.ts";
 
 /** Alerts listed in one message, and how many of them may be over; of further ones the number is told. */
 const LISTED_MAX = 1_000;
@@ -22,6 +23,15 @@ export function groupMessage(key: string, group: Labels, cause: Notification["ca
   const alerts = [...firing.slice(0, LISTED_MAX - listedEnded), ...ended.slice(0, listedEnded)];
   const more = firing.length + ended.length - alerts.length;
   return { key, status: firing.length > 0 ? "firing" : "resolved", cause, alerts, group, ...counted(more, firing.length > 0 ? ended.length - listedEnded : 0) };
+}
+
+/** What is told of an incident now: what is new to it, what fired before, and what is over since. */
+export function messageOf({ kind, key, labels, open, members }: Incident, news: readonly Member[], ended: readonly Member[]): Message {
+  const firing = news.map(({ alert }) => alert);
+  for (const { state, alert } of members) if (state === "told") firing.push(alert);
+  if (kind === "single") return singleMessage(firing[0]!, "repeat");
+  const cause = !open ? "fired" : news.length + ended.length > 0 ? "changed" : "repeat";
+  return groupMessage(key, labels, cause, firing, ended.map(({ alert }) => alert));
 }
 
 /** Alerts that are not listed, and how many of them are over where others fire. */

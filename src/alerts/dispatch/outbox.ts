@@ -7,15 +7,14 @@ import type { Persistent, Store, TableChange } from "../../sdk/store.ts";
 import { addEntry, createLane, entriesOf, limit, nextEntry, removeEntry, roomOf, sizeOf, takeToken, waitingOf, type Destination, type Entry, type Lane, type Limits, type Message } from "./lane.ts";
 import { superseding } from "./messages.ts";
 import type { OutboxOptions } from "./outbox_options.ts";
-import { loadOutbox, OUTBOX, OutboxRows } from "./outbox_rows.ts";
+import { GIVE_UP_AFTER_MS, loadOutbox, OUTBOX, OutboxRows } from "./outbox_rows.ts";
 import { Receipts } from "./receipts.ts";
+import { steadyTime, wallTime } from "./steady.ts";
 
 const ATTEMPT_TIMEOUT_MS = 15_000;
 const BACKOFF = { firstMs: 1_000, maxMs: 5 * 60_000 };
 /** However long a destination asks us to wait. */
 const RETRY_AFTER_MAX_MS = 3_600_000;
-/** A notification that could not be delivered for this long goes to the dead letters. */
-const GIVE_UP_AFTER_MS = 24 * 3_600_000;
 /** Notifications kept for each exporter; beyond, the oldest goes to the dead letters. */
 const PENDING_MAX = 100_000;
 
@@ -28,6 +27,7 @@ export class Outbox implements Persistent {
   readonly #receipts = new Receipts();
   readonly tables = [OUTBOX, ...this.#receipts.tables];
   readonly #options: OutboxOptions;
+  readonly #now: () => number;
   readonly #lanes = new Map<string, Lane>();
   readonly #rows = new OutboxRows();
   #number = 0;
@@ -36,6 +36,7 @@ export class Outbox implements Persistent {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
+    this.#now = steadyTime(options.clock);
   }
 
   /**
@@ -50,8 +51,10 @@ export class Outbox implements Persistent {
     // Nobody can have seen that it fired: the end need not be told either.
     if (overtakes && message.status === "resolved" && before.opens && !before.attempted) return;
     const merges = overtakes && message.status === "firing";
+    // What is new in it has its own time to be delivered.
+    const since = merges && message.cause === "repeat" ? before : { createdAt: this.#options.clock.now(), giveUpAt: this.#now() + GIVE_UP_AFTER_MS };
     const entry: Entry = {
-      number: ++this.#number, createdAt: merges ? before.createdAt : this.#options.clock.now(),
+      number: ++this.#number, createdAt: since.createdAt, giveUpAt: since.giveUpAt,
       message: merges ? superseding(before.message, message) : message,
       opens: opens || (merges && before.opens), kept, attempted: merges && before.attempted, durable: false, busy: false, failures: 0, notBefore: 0,
     };
@@ -84,7 +87,7 @@ export class Outbox implements Persistent {
   connect(exporter: string, destination: Destination | undefined, limits?: Limits): void {
     const lane = this.#lane(exporter);
     lane.destination = destination;
-    if (destination !== undefined) limit(lane, limits, this.#options.clock.now());
+    if (destination !== undefined) limit(lane, limits, this.#now());
     this.#pump(lane);
   }
 
@@ -116,7 +119,7 @@ export class Outbox implements Persistent {
 
   /** How many further messages would leave without waiting. */
   room(exporter: string): number {
-    return roomOf(this.#lane(exporter), this.#options.clock.now());
+    return roomOf(this.#lane(exporter), this.#now());
   }
 
   /** The last attempts failed: one at a time finds out whether the destination is back. */
@@ -140,7 +143,7 @@ export class Outbox implements Persistent {
 
   /** Nothing is under way and nothing could be sent now. */
   get idle(): boolean {
-    const now = this.#options.clock.now();
+    const now = this.#now();
     return [...this.#lanes.values()].every((lane) => lane.running === 0 && (this.#stopped || typeof nextEntry(lane, now) === "number"));
   }
 
@@ -176,7 +179,7 @@ export class Outbox implements Persistent {
 
   async restore(store: Store): Promise<void> {
     await this.#receipts.restore(store);
-    const entries = await loadOutbox(store);
+    const entries = await loadOutbox(store, this.#now());
     for (const [exporter, entry] of entries) addEntry(this.#lane(exporter), entry);
     this.#number = entries.at(-1)?.[1].number ?? 0;
   }
@@ -208,14 +211,15 @@ export class Outbox implements Persistent {
 
   #pump(lane: Lane): void {
     if (this.#stopped) return;
-    const now = this.#options.clock.now();
+    const { clock } = this.#options;
+    const now = this.#now();
     let next = nextEntry(lane, now);
     for (; typeof next === "object"; next = nextEntry(lane, now)) void this.#deliver(lane, next);
     if (next === Infinity || (lane.timer !== undefined && lane.timer.at <= next)) return;
     lane.timer?.timer.cancel();
     lane.timer = {
       at: next,
-      timer: this.#options.clock.at(next, () => {
+      timer: clock.at(wallTime(clock, this.#now, next), () => {
         lane.timer = undefined;
         this.#pump(lane);
       }),
@@ -230,7 +234,7 @@ export class Outbox implements Persistent {
     lane.running++;
     if (isFiring) lane.runningFiring++;
     lane.lastWasFiring = isFiring;
-    takeToken(lane, clock.now());
+    takeToken(lane, this.#now());
     entry.busy = true;
     entry.attempted = true;
     if (waitingOf(lane) === 0) this.#options.onRoom(exporter);
@@ -266,8 +270,8 @@ export class Outbox implements Persistent {
 
   #failed(lane: Lane, entry: Entry, error: unknown): void {
     const { clock } = this.#options;
-    const now = clock.now();
-    const again = !(error instanceof PermanentError) && now - entry.createdAt <= GIVE_UP_AFTER_MS;
+    const now = this.#now();
+    const again = !(error instanceof PermanentError) && now <= entry.giveUpAt;
     this.#options.onFailed(lane.exporter, entry.message, entry.failures + 1, error, again);
     if (!again) return this.#giveUp(lane, entry, messageOf(error));
     lane.failures++;

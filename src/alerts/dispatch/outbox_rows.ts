@@ -2,6 +2,11 @@ import type { Alert } from "../../sdk/alert.ts";
 import type { Cell, Store, Table, TableChange } from "../../sdk/store.ts";
 import type { Entry, Message } from "./lane.ts";
 
+/** A notification that could not be delivered for this long goes to the dead letters. */
+export const GIVE_UP_AFTER_MS = 24 * 3_600_000;
+/** However old it is: a machine that was off for days may have no network in its first minutes. */
+const GIVE_UP_AFTER_START_MS = 3_600_000;
+
 /** `alert`: rows of an earlier version, of one alert each; null since. */
 export const OUTBOX: Table = {
   name: "outbox",
@@ -44,15 +49,16 @@ export class OutboxRows {
   }
 }
 
-/** What waited, by exporter, in order. Whether an attempt reached its destination, nobody knows. */
-export async function loadOutbox(store: Store): Promise<[exporter: string, entry: Entry][]> {
+/** What waited, by exporter, in order; `now` in ms. Whether an attempt reached its destination, nobody knows. */
+export async function loadOutbox(store: Store, now: number): Promise<[exporter: string, entry: Entry][]> {
   const entries: [string, Entry][] = [];
   const width = OUTBOX.columns.length;
   await store.load(OUTBOX, (cells) => {
     for (let i = 0; i < cells.length; i += width) {
       const [number, exporter, createdAt, alert, notification, kept] = cells.slice(i, i + width) as [number, string, number, string | null, string | null, number | null];
       const message = notification === null ? messageOfAlert(JSON.parse(alert!) as Alert) : (JSON.parse(notification) as Message);
-      entries.push([exporter, { number, createdAt, message, opens: false, kept: kept === 1, attempted: true, durable: true, busy: false, failures: 0, notBefore: 0 }]);
+      const giveUpAt = now + Math.min(GIVE_UP_AFTER_MS, Math.max(GIVE_UP_AFTER_START_MS, createdAt + GIVE_UP_AFTER_MS - now));
+      entries.push([exporter, { number, createdAt, giveUpAt, message, opens: false, kept: kept === 1, attempted: true, durable: true, busy: false, failures: 0, notBefore: 0 }]);
     }
   });
   return entries.sort(([, a], [, b]) => a.number - b.number);

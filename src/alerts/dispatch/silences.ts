@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../../sdk/clock.ts";
-import { matchesAll, parseMatcher, type Matcher } from "../../sdk/matchers.ts";
+import { matcherError, matchesAll, parseMatcher, type Matcher } from "../../sdk/matchers.ts";
 import type { Cell, Persistent, Store, Table, TableChange } from "../../sdk/store.ts";
 
 /** Silences made by the API, over or not. */
@@ -157,6 +157,8 @@ export class Silences implements Persistent {
       for (let i = 0; i < cells.length; i += 7) {
         const [id, matchers, startsAt, endsAt, createdBy, comment, createdAt] = cells.slice(i, i + 7) as [string, string, number, number, string, string, number];
         const texts = JSON.parse(matchers) as string[];
+        // What another version took for a matcher must not keep the agent from starting.
+        if (texts.some((text) => matcherError(text) !== undefined)) continue;
         this.#added.set(id, { id, texts, matchers: texts.map(parseMatcher), startsAt, endsAt, createdBy, comment, createdAt, origin: "api" });
       }
     });

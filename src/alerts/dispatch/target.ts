@@ -5,7 +5,7 @@ import { Book, type BookParts } from "./book.ts";
 import { firstSyncs } from "./first_sync.ts";
 import { LateEnds } from "./late_ends.ts";
 import { place, type Incident, type Member } from "./members.ts";
-import { groupMessage, singleMessage } from "./messages.ts";
+import { groupMessage, messageOf, singleMessage } from "./messages.ts";
 import { DEFAULT_POLICY, type Policy } from "./policy.ts";
 import { Refresher, type RefresherParts } from "./refresher.ts";
 import { dueAt, repeatAt, repeats, STORM_INTERVAL_MS } from "./timing.ts";
@@ -49,34 +49,35 @@ export class Target {
     return this.#blocked.size > 0 || this.#late.size > 0 || (this.#policy?.refreshes !== undefined && this.#fresh.size > 0);
   }
 
+  /** When suppression may end; by the clock as it is set, ms. */
+  get askMs(): number {
+    return this.#connected ? this.#admission.nextMs : Infinity;
+  }
+
   /** When there is something to do although nothing changes; ms. */
   get nextMs(): number {
     const refreshes = this.#policy?.refreshes !== undefined && this.#connected && (this.book.members.size > 0 || this.#refresher.hasRecent);
-    return Math.min(this.book.due.nextMs, this.#admission.nextMs, refreshes ? this.#refresher.nextMs : Infinity);
+    return Math.min(this.book.due.nextMs, refreshes ? this.#refresher.nextMs : Infinity);
   }
 
   /** Undefined: it does not run now. True when it wants other things than before. */
   connect(policy: Policy | undefined): boolean {
+    const returns = policy !== undefined && !this.#connected;
     this.#connected = policy !== undefined;
     if (policy === undefined) return false;
     const changed = policy.fingerprint !== this.#policy?.fingerprint;
     this.#policy = policy;
     this.#refresher.nextMs = 0;
-    if (!changed) return false;
     // What waits is decided on anew; a group keeps how long it has waited.
-    this.#regrouped = true;
-    for (const member of this.book.members.values()) {
+    this.#regrouped ||= changed;
+    if (changed) for (const member of this.book.members.values()) {
       if (member.state !== "waiting" || member.incident?.kind === "storm") continue;
       this.book.move(member, undefined, "waiting");
       this.#admission.forget(member);
       this.#fresh.add(member);
     }
-    for (const { incident } of this.book.members.values()) {
-      if (incident === undefined) continue;
-      incident.repeatAt = repeatAt(incident, policy);
-      this.#schedule(incident);
-    }
-    return true;
+    if (changed || returns) for (const { incident } of this.book.members.values()) if (incident !== undefined) this.#plan(incident);
+    return changed;
   }
 
   changed(alert: Alert, firstSync: boolean, now: number): void {
@@ -99,6 +100,11 @@ export class Target {
     }
   }
 
+  /** It was told of this alert, by a version that did not write it down. */
+  adopt(alert: Alert, now: number): void {
+    this.#plan(this.book.single(this.book.begin(alert, false), now));
+  }
+
   acknowledged(alert: Alert): void {
     const member = this.book.members.get(alert.dedup_key);
     if (member !== undefined && member.state !== "ending") member.alert = alert;
@@ -117,12 +123,14 @@ export class Target {
 
   /** Decides, and queues what is to be told now. Called with each commit, before the outbox is. */
   work(now: number): void {
-    this.#tellLate();
-    for (const incident of this.#blocked) this.book.due.set(incident, now);
-    this.#blocked.clear();
+    this.#late.tell(this.#parts, (member) => this.#forget(member));
+    if (this.#blocked.size > 0 && this.#hasRoom()) {
+      for (const incident of this.#blocked) this.book.due.set(incident, now);
+      this.#blocked.clear();
+    }
     const policy = this.#policy;
     if (policy?.refreshes !== undefined) this.#tellAll(policy, policy.refreshes, now);
-    else if (policy !== undefined) this.#route(policy, now);
+    else if (policy !== undefined && this.#connected) this.#route(policy, now);
     if (this.#regrouped && policy !== undefined) {
       this.#regrouped = false;
       for (const incident of this.book.incidents.values()) if (incident.members.size === 0) this.#close(incident);
@@ -154,16 +162,6 @@ export class Target {
     this.#forget(member);
   }
 
-  #tellLate(): void {
-    const { outbox, exporter, externalLabels, onCoalesced } = this.#parts;
-    while (this.#late.size > 0 && (outbox.queued(exporter) === 0 || outbox.room(exporter) > 0)) {
-      const { message, members } = this.#late.take(externalLabels())!;
-      outbox.enqueue(exporter, message);
-      if (members.length > 1) onCoalesced(exporter, members.length - 1);
-      for (const member of members) this.#forget(member);
-    }
-  }
-
   #tellAll(policy: Policy, { everyMs, resolvedForMs }: NonNullable<Policy["refreshes"]>, now: number): void {
     for (const member of this.#fresh) if (member.state === "waiting" && !matchesAll(policy.match, member.alert.labels)) this.#forget(member);
     for (const member of this.#refresher.tell(this.#fresh, now, resolvedForMs)) {
@@ -176,18 +174,18 @@ export class Target {
 
   /** Every alert that waits finds the incident that it belongs to, or is told as its own. */
   #route(policy: Policy, now: number): void {
-    for (const member of this.#admission.again(now)) this.#fresh.add(member);
+    for (const member of this.#admission.again()) this.#fresh.add(member);
     if (this.#fresh.size === 0) return;
     const fresh = [...this.#fresh];
     this.#fresh.clear();
-    const { alone, shared } = firstSyncs(this.#admitted(fresh, policy, now), policy.groupBy);
+    const { alone, shared } = firstSyncs(this.#admitted(fresh, policy), policy.groupBy);
     for (const member of alone) this.#routeOne(policy, member, now);
     for (const member of shared) this.#join(this.book.storm(member.alert), member, now);
   }
 
   /** Those that may be told now; the others are put aside, or forgotten. */
-  #admitted(members: Iterable<Member>, policy: Policy, now: number): Member[] {
-    const judge = this.#admission.gate(policy, now);
+  #admitted(members: Iterable<Member>, policy: Policy): Member[] {
+    const judge = this.#admission.gate(policy);
     const admitted: Member[] = [];
     for (const member of members) {
       if (member.state === "ending" && member.incident === undefined) this.#tellEnd(member);
@@ -220,17 +218,27 @@ export class Target {
   #join(incident: Incident, member: Member, now: number): void {
     this.book.move(member, incident, "waiting");
     this.book.waits(incident, now);
-    if (!this.#blocked.has(incident)) this.#schedule(incident, now);
+    this.#schedule(incident, now);
   }
 
   #tellSingle(member: Member, now: number, opens = true): void {
-    const incident = this.book.single(member, now);
+    this.#plan(this.book.single(member, now));
     this.#parts.outbox.enqueue(this.#parts.exporter, singleMessage(member.alert), { opens });
+  }
+
+  #plan(incident: Incident): void {
     incident.repeatAt = repeatAt(incident, this.#policy);
     this.#schedule(incident);
   }
 
+  #hasRoom(): boolean {
+    const { outbox, exporter } = this.#parts;
+    return outbox.waiting(exporter) === 0 || outbox.room(exporter) > 0;
+  }
+
   #schedule(incident: Incident, now = -Infinity): void {
+    // To look at all of it with each change, while there is no room, costs too much. That all of it is over is told.
+    if (this.#blocked.has(incident) && incident.told + incident.waiting > 0) return;
     this.book.due.set(incident, Math.max(now, dueAt(incident, this.#policy ?? DEFAULT_POLICY)));
   }
 
@@ -238,33 +246,28 @@ export class Target {
   #tell(incident: Incident, now: number): void {
     const { outbox, exporter, onCoalesced } = this.#parts;
     const policy = this.#policy;
-    const news = incident.waiting > 0 && policy !== undefined ? this.#admitted([...incident.members], policy, now) : [];
+    const news = incident.waiting > 0 && policy !== undefined && this.#connected ? this.#admitted([...incident.members], policy) : [];
     if (incident.told === 0 && incident.waiting === 0) return this.#close(incident);
     // Nobody knows yet what this exporter wants; it is asked again when it is connected.
-    if (policy === undefined) return;
+    if (policy === undefined || !this.#connected) return;
     const ended = incident.ending === 0 ? [] : [...incident.members].filter(({ state }) => state === "ending");
     const told = ended.length > 0 && policy.sendResolved;
     if (news.length === 0 && !told) {
       for (const member of ended) this.#forget(member);
-      if (!repeats(incident, now, this.#parts.suppression.at(now, policy))) return this.#schedule(incident);
+      if (!repeats(incident, now, this.#parts.suppression.mayHear(policy))) return this.#schedule(incident);
     }
-    if (outbox.waiting(exporter) > 0 && outbox.room(exporter) <= 0) return this.#block(incident, news, now);
+    if (!this.#hasRoom()) return this.#block(incident, news, now);
     if (news.length === 1 && incident.kind === "storm" && !incident.open) {
       place(news[0]!, undefined);
       this.#tellSingle(news[0]!, now);
       return this.#close(incident);
     }
-    const firing = news.map(({ alert }) => alert);
-    for (const { state, alert } of incident.members) if (state === "told") firing.push(alert);
-    const cause = !incident.open ? "fired" : news.length > 0 || told ? "changed" : "repeat";
-    const message = incident.kind === "single" ? singleMessage(firing[0]!, "repeat") : groupMessage(incident.key, incident.labels, cause, firing, told ? ended.map(({ alert }) => alert) : []);
-    outbox.enqueue(exporter, message, { opens: !incident.open });
+    outbox.enqueue(exporter, messageOf(incident, news, told ? ended : []), { opens: !incident.open });
     if (incident.kind === "storm" && news.length > 0) onCoalesced(exporter, news.length - (incident.open ? 0 : 1));
     for (const member of news) this.book.move(member, incident, "told");
     for (const member of ended) this.#forget(member);
     this.book.sent(incident, now);
-    incident.repeatAt = repeatAt(incident, policy);
-    this.#schedule(incident);
+    this.#plan(incident);
   }
 
   #block(incident: Incident, news: readonly Member[], now: number): void {
@@ -292,6 +295,6 @@ export class Target {
     this.#admission.forget(member);
     this.#late.forget(member);
     this.book.forget(member);
-    if (incident !== undefined && incident.kind !== "single" && state === "waiting" && !this.#blocked.has(incident)) this.#schedule(incident);
+    if (incident !== undefined && incident.kind !== "single" && state === "waiting") this.#schedule(incident);
   }
 }

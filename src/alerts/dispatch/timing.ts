@@ -26,10 +26,10 @@ export function dueAt(incident: Incident, { groupWaitMs, groupIntervalMs }: Poli
 }
 
 /** Whether an incident is to be told again now; plans when to look again, if not. */
-export function repeats(incident: Incident, now: number, suppressed: (alert: Alert) => unknown): boolean {
+export function repeats(incident: Incident, now: number, mayHear: (alert: Alert) => boolean): boolean {
   if (incident.repeatAt > now) return false;
   const unseen = [...incident.members].filter(({ state, alert }) => state === "told" && alert.acknowledged === undefined);
-  const heard = unseen.some(({ alert }) => suppressed(alert) === undefined);
+  const heard = unseen.some(({ alert }) => mayHear(alert));
   if (!heard) incident.repeatAt = unseen.length === 0 ? Infinity : now + REPEAT_LATER_MS;
   return heard;
 }

@@ -46,6 +46,8 @@ export interface Rig {
   readonly told: string[];
   readonly notifications: { readonly exporter: string; readonly at: number; readonly notification: Notification }[];
   readonly counts: Record<string, number>;
+  /** Episodes that are over and still shown, behind those that are open. */
+  readonly listedAfter: Alert[];
   /** Commits that failed. */
   readonly failures: readonly unknown[];
   readonly options: RigOptions;
@@ -68,6 +70,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
   const counts: Record<string, number> = {};
   const count = (name: string, by = 1): void => void (counts[name] = (counts[name] ?? 0) + by);
   const failures: unknown[] = [];
+  const listedAfter: Alert[] = [];
   let current = options;
 
   async function begin() {
@@ -111,7 +114,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
       clock: timers, outbox, silences, changed, deadLetters,
       externalLabels: () => ({ cluster: "eu" }),
       committed: () => committer.committed(true),
-      alerts: () => alerts.values(),
+      alerts: () => [...alerts.values(), ...listedAfter],
       firingFor: () => [...alerts.values()].filter(({ status }) => status === "firing"),
       onSuppressed: (_, reason) => count(reason),
       onCoalesced: (_, by) => count("coalesced", by),
@@ -153,7 +156,7 @@ export async function rig(options: RigOptions): Promise<Rig> {
     now.dispatcher.changed(alert, Object.keys(current.exporters), { firstSync });
   };
   const made: Rig = {
-    clock, store, told, notifications, counts, failures,
+    clock, store, told, notifications, counts, failures, listedAfter,
     get options() { return current; },
     get dispatcher() { return now.dispatcher; },
     get outbox() { return now.outbox; },
