@@ -258,9 +258,7 @@ export class Alerts implements Persistent, Judge {
   }
 
   #markStale(): void {
-    const now = this.#options.clock.now();
-    this.#write(this.#evaluator.markStale(this.#options.sourcesOf, now));
-    this.#write(this.#groups.markStale(now));
+    this.#write([...this.#evaluator.markStale(this.#options.sourcesOf, this.#options.clock.now()), ...this.#groups.markStale()]);
   }
 
   /** They are kept as they are now; nobody is told. */

@@ -131,15 +131,15 @@ export class GroupEvaluator {
   }
 
   /** Says of each open alert whether what its rule is about can still be read. Gives those of which that is news. */
-  *markStale(now: number): Iterable<AlertState> {
-    const { isStale, isHeld } = this.#options;
+  *markStale(): Iterable<AlertState> {
+    const { isStale, isHeld, clock } = this.#options;
     for (const { declaration: { kind, type }, receivers, open } of this.#rules) {
       if (kind === "always" || kind === "failing" || receivers === undefined || open.size === 0) continue;
       const stale = isStale(receivers);
       for (const state of open.values()) {
         // After a start nobody knows before the receivers have said something.
         if (stale === (state.staleSince !== undefined) || (!stale && isHeld(type))) continue;
-        state.staleSince = stale ? now : undefined;
+        state.staleSince = stale ? clock.now() : undefined;
         yield state;
       }
     }
