@@ -36,7 +36,8 @@ export function isOneFamily(a: string, b: string): boolean {
   return family(a) === family(b);
 }
 
-function family(path: string): string {
+/** The same for names that differ only in what a rotator adds. */
+export function family(path: string): string {
   const slash = path.lastIndexOf("/") + 1;
   const name = path.slice(slash);
   // From the first number on, then what looks like extensions; a name that is nothing else stays.

@@ -38,6 +38,8 @@ export interface TailedFile {
   goneAt: number | undefined;
   /** It has lost the name it was found under: who writes has moved on, or will. */
   renamed: boolean;
+  /** Others of its family were there before it: it took the name that one of them has lost. */
+  succeeded: boolean;
   /** The file whose name it took: read that to its end first. */
   after: TailedFile | undefined;
   /** `after` was told to look for its end once more, after this file had content. */
@@ -118,6 +120,7 @@ export function tailedFile(opened: Opened, path: string, cursor: number, headerB
     grewAt: now,
     goneAt: undefined,
     renamed: false,
+    succeeded: false,
     after: undefined,
     draining: false,
     tail: Buffer.alloc(0),

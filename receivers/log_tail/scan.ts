@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { ReceiverContext } from "../../src/sdk/component.ts";
-import { isOneFamily } from "./copies.ts";
+import { family, isOneFamily } from "./copies.ts";
 import { endOfLines, hasHeader, readHeader, save, tailedFile, type Opened, type TailedFile } from "./file.ts";
 import type { GlobPath } from "./glob.ts";
 import { handleFree, tryOpen, type Known, type Remembered } from "./known.ts";
@@ -173,11 +173,18 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
     }
     await resumeAll(byIdentity, named, seen);
     // Older files first: what happened first is told first.
-    const fresh = [...byIdentity.values()].map((names) => names[0]!).sort((a, b) => a.mtimeMs - b.mtimeMs || (a.path < b.path ? -1 : 1));
+    const fresh = [...byIdentity.values()].map((names) => names[0]!).sort((a, b) => a.mtimeMs - b.mtimeMs || byName(a.path, b.path));
+    const newest = newestOf(known.tracked);
     for (const found of fresh) {
       const file = await discover(found, first && context.position === undefined && options.fromEnd);
-      const before = named.get(found.path);
-      if (file !== undefined && before !== undefined && before !== file) file.after = before;
+      if (file === undefined) continue;
+      // Several may have been rotated away since the last look: each waits for the one before it, not for the first alone.
+      const before = newest.get(family(found.path)) ?? named.get(found.path);
+      if (before !== undefined) {
+        file.after = before;
+        file.succeeded = true;
+      }
+      newest.set(family(found.path), file);
     }
     known.scans++;
     if (first && seen.found.length === 0) log.warn({}, "no file matches `include` so far");
@@ -195,6 +202,24 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
     scan,
     isDue: async () => clock.monotonicMs() - scannedAt >= Math.max(SCAN_MS, options.pollMs) || (await directoriesChanged()),
   };
+}
+
+/** Where times are equal, for file systems count in ticks: the name without a suffix is the one that is written to. */
+function byName(a: string, b: string): number {
+  if (a.startsWith(b)) return -1;
+  if (b.startsWith(a)) return 1;
+  return a < b ? -1 : 1;
+}
+
+/** Of files that took turns under one name, the one that was written last; not one that still has it, which may have been copied. */
+function newestOf(files: readonly TailedFile[]): Map<string, TailedFile> {
+  const newest = new Map<string, TailedFile>();
+  for (const file of files) {
+    if (!file.renamed && !file.succeeded && file.goneAt === undefined) continue;
+    const known = newest.get(family(file.path));
+    if (known === undefined || file.mtimeMs >= known.mtimeMs) newest.set(family(file.path), file);
+  }
+  return newest;
 }
 
 /** True when a file may well be there, only it could not be looked for. */
