@@ -129,7 +129,7 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
   }
 
   function measureOf(at: string, config: MeasureConfig, scope: readonly ScopeName[]): Measure {
-    const found = Object.keys(config).filter((name) => (STATISTICS as readonly string[]).includes(name) || /^p\d\d$/.test(name));
+    const found = measuredKeys(config);
     if (found.length !== 1) {
       throw new ConfigError(`${pointer}/${at}`, `needs exactly one of ${STATISTICS.join(", ")}, p50 … p99${found.length > 1 ? `; has ${found.join(" and ")}` : ""}`);
     }
@@ -206,15 +206,29 @@ function summaryOf(rule: RuleConfig, kind: Kind): string {
     case "change":
       return `{{ self.type }} {{ self.id }}: ${text(rule.change!.value)} changed by {{ value }} over ${rule.change!.over}`;
     case "window":
-      return rule.on === "observation" ? `${rule.alert}: ${text(rule.expr)}` : `${rule.alert}: {{ value }} over ${rule.window!.over} (${text(rule.expr)})`;
+      return rule.on === "observation"
+        ? `Observed: ${text(rule.expr)}`
+        : `${text(measured(rule.window!))} is {{ value }} over ${rule.window!.over} (${text(rule.expr)})`;
     case "aggregate":
-      return `${rule.alert}: {{ value }} (${text(rule.expr)})`;
+      return `${text(measured(rule.aggregate!))} is {{ value }} (${text(rule.expr)})`;
     case "expect":
-      return (rule.expect!.ids === undefined ? `${rule.alert}: nothing came` : "{{ group.id }} did not come")
+      return (rule.expect!.ids === undefined ? "Nothing came" : "{{ group.id }} did not come")
         + (rule.expect!.schedule === undefined ? ` in ${rule.expect!.within!}` : ` by the schedule (${text(rule.expect!.schedule.cron)})`);
     case "always":
       return "Sojourn is alive";
     default:
       return kind satisfies never;
   }
+}
+
+/** `count of body.status == 'failed'`, `p95 of body.ms where has(body.ms)`, `count of … / count`. */
+function measured(config: MeasureConfig): string {
+  const of = measuredKeys(config)[0]!;
+  const what = config[of] === true ? of : `${of} of ${String(config[of] as string)}`;
+  const by = config["divided_by"] as MeasureConfig | undefined;
+  return `${what}${config.when === undefined ? "" : ` where ${config.when}`}${by === undefined ? "" : ` / ${measured(by)}`}`;
+}
+
+function measuredKeys(config: MeasureConfig): string[] {
+  return Object.keys(config).filter((name) => (STATISTICS as readonly string[]).includes(name) || /^p\d\d$/.test(name));
 }

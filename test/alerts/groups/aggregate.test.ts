@@ -18,7 +18,7 @@ test("too many in one state fire one alert for that state, which says how many a
   const [alert] = h.alerts;
   assert.deepEqual([alert!.value, alert!.limit, alert!.resource, alert!.details], [3, "value > 2", { type: "order", id: "" }, { value: 3, resources: 3, examples: ["a", "b", "c"] }]);
   assert.deepEqual(alert!.labels, { alertname: "Many", resource_type: "order", severity: "warning", status: "pending" });
-  assert.equal(alert!.annotations["summary"], "Many: 3 (value > 2)");
+  assert.equal(alert!.annotations["summary"], "count of self.amount > 0 is 3 (value > 2)");
   await h.send("feed", { id: "a", status: "paid" });
   assert.deepEqual(lines(h).slice(1), [`RESOLVED Many {"status":"pending"} recovered`]);
 });

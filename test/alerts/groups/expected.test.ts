@@ -163,7 +163,7 @@ test("without ids any resource of the type will do", async () => {
   assert.deepEqual(lines(h), []);
   await h.advance(10 * MINUTE);
   assert.deepEqual(lines(h), ["FIRING Nothing any"]);
-  assert.equal(h.alerts[0]!.annotations["summary"], "Nothing: nothing came in 10m");
+  assert.equal(h.alerts[0]!.annotations["summary"], "Nothing came in 10m");
 });
 
 test("while its source cannot be read nothing is missed; read again, it has its time anew", async () => {

@@ -40,7 +40,7 @@ test("one observation that matches is an alert for a while; a burst is one, and 
   await using h = await harness(orders({ rules }));
   await h.send("feed", [{ id: "a", status: "x", level: "error" }, { id: "b", status: "x", level: "info" }, { id: "a", status: "x", level: "error", password: "hunter2" }]);
   assert.deepEqual(lines(h), [`FIRING Broken {"resource_id":"a"}`]);
-  assert.deepEqual([h.alerts[0]!.labels["resource_id"], h.alerts[0]!.limit, h.alerts[0]!.annotations["summary"]], ["a", "body.level == 'error'", "Broken: body.level == 'error'"]);
+  assert.deepEqual([h.alerts[0]!.labels["resource_id"], h.alerts[0]!.limit, h.alerts[0]!.annotations["summary"]], ["a", "body.level == 'error'", "Observed: body.level == 'error'"]);
   assert.ok(!JSON.stringify(h.alerts).includes("hunter2"));
   await h.advance(MINUTE);
   await h.send("feed", { id: "a", status: "x", level: "error" });
