@@ -47,31 +47,6 @@ for (const include of ["app.log", "app.log*"]) {
   });
 }
 
-for (const down of [false, true]) {
-  test(`rotated several times between two looks, large files are read one after the other (${down ? "agent down" : "agent running"})`, async () => {
-    await using at = await place();
-    const wanted = config(join(at.directory, "app.log*"));
-    const long = (from: number, to: number): string => text(range(from, to).map((line) => line.padEnd(200, ".")));
-    await writeFile(at.path, long(0, 10));
-    const first = await tailing(wanted);
-    await first.pass();
-    if (down) await first.stop();
-    await appendFile(at.path, long(10, 2_000));
-    await rename(at.path, `${at.path}.1`);
-    await writeFile(at.path, long(2_000, 4_000));
-    await rename(at.path, `${at.path}.2`);
-    await writeFile(at.path, long(4_000, 6_000));
-    await rename(at.path, `${at.path}.3`);
-    if (!down) await first.pass();
-    await writeFile(at.path, long(6_000, 8_000));
-    await using again = down ? await tailing(wanted, first.position()) : first;
-    await again.pass();
-    const read = again.lines().map((line) => Number(/\d+/.exec(line as string)![0]));
-    assert.equal(read.length, down ? 7_990 : 8_000);
-    assert.deepEqual(read.filter((number, i) => i > 0 && number < read[i - 1]!).slice(0, 5), [], "read before what was written earlier");
-  });
-}
-
 test("several rotations in a row lose nothing", async () => {
   await using at = await place();
   await using tail = await tailing(config(join(at.directory, "app.log")));
