@@ -145,7 +145,9 @@ async function compareMoves(url: string, type: string, truth: Truth): Promise<vo
     const match = /^custom_resource_transitions_total\{type="([^"]+)",from="([^"]+)",to="([^"]+)"\} (\d+)$/.exec(line);
     if (match?.[1] === type && match[4] !== "0") counted.set(`${match[2]}>${match[3]}`, Number(match[4]));
   }
-  assertSame(counted, truth.moves, `transitions of ${type}`);
+  const results = text.split("\n").filter((line) => line.startsWith("custom_resource_observations_total") && line.includes(`"${type}"`)).map((line) => line.replace(/.*result=/, "")).join(" ");
+  const written = [...truth.orders.values()].reduce((sum, { sequence }) => sum + sequence, 0);
+  assertSame(counted, truth.moves, `transitions of ${type}; ${written} observations were written; taken as ${results}`);
 }
 
 /**
