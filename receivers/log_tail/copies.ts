@@ -1,3 +1,4 @@
+import type { FileHandle } from "node:fs/promises";
 import { beginAgain, readHeader, save, type TailedFile } from "./file.ts";
 import { HEADER_BYTES, headerOf, withFormer, type Header } from "./position.ts";
 
@@ -13,36 +14,19 @@ const HELD_MS = 10_000;
  */
 
 /** Holds the file if it is a copy of one that was read; sets it to where that was read to if that is truncated already. */
-export async function compare(file: TailedFile, files: readonly TailedFile[]): Promise<void> {
+export async function compare(file: TailedFile, files: Iterable<TailedFile>): Promise<void> {
   const header = await readHeader(file.handle!);
   file.copyOf = undefined;
   for (const other of files) {
-    // What took another's name comes after it.
-    if (other === file || other === file.after || other.copyOf !== undefined || !isOneFamily(file.path, other.path)) continue;
-    if (await isCurrent(file, header, other)) {
+    if (other === file || other.copyOf !== undefined || other.family !== file.family) continue;
+    // A directory may hold thousands of rotated files: what is in memory rules out nearly all of them, without a promise.
+    if (other.handle !== undefined && beginAlike(header, beginningOf(other) ?? (await glimpse(other, other.handle))) && (await isCurrent(file, header, other))) {
       file.copyOf = other;
       return;
     }
     const former = other.formers.find((one) => beganLike(header, one.header));
     if (former !== undefined) return readFrom(file, former.offset);
   }
-}
-
-/**
- * True when two names differ only in what a rotator adds: `app.log`, `app.log.1`, `app.log-2026`, `app-2026.log`.
- * The directory counts, and the rest of the name.
- */
-export function isOneFamily(a: string, b: string): boolean {
-  return family(a) === family(b);
-}
-
-/** The same for names that differ only in what a rotator adds. */
-export function family(path: string): string {
-  const slash = path.lastIndexOf("/") + 1;
-  const name = path.slice(slash);
-  // From the first number on, then what looks like extensions; a name that is nothing else stays.
-  const bare = name.replace(/[._-]\d.*$/, "").replace(/(?:\.[A-Za-z]+)+$/, "");
-  return path.slice(0, slash) + (bare === "" ? name : bare);
 }
 
 function beganLike(bytes: Buffer, header: Header): boolean {
@@ -52,15 +36,30 @@ function beganLike(bytes: Buffer, header: Header): boolean {
 async function isCurrent(copy: TailedFile, header: Buffer, file: TailedFile): Promise<boolean> {
   if (file.handle === undefined) return false;
   const now = await readHeader(file.handle);
-  const known = file.headerBytes.length > 0 ? file.headerBytes : now;
-  const length = Math.min(header.length, known.length);
-  if (length === 0 || header.compare(known, 0, length, 0, length) !== 0) return false;
+  const length = Math.min(header.length, (file.headerBytes.length > 0 ? file.headerBytes : now).length);
+  if (length === 0) return false;
   const { size } = await file.handle.stat();
   const truncated = size < file.seen || now.length < length || now.compare(header, 0, length, 0, length) !== 0;
   if (truncated) return endsLike(copy, file.cursor, file.tail);
   const end = Math.min((await copy.handle!.stat()).size, size);
   const start = Math.max(0, end - WINDOW_BYTES);
   return (await bytesAt(copy, start, end)).equals(await bytesAt(file, start, end));
+}
+
+function beginAlike(a: Buffer, b: Buffer): boolean {
+  const length = Math.min(a.length, b.length);
+  return length > 0 && a.compare(b, 0, length, 0, length) === 0;
+}
+
+/** What it began with when it was read or, before that, when it was last seen to change. */
+function beginningOf({ headerBytes, glimpse, mtimeMs }: TailedFile): Buffer | undefined {
+  if (headerBytes.length > 0) return headerBytes;
+  return glimpse?.mtimeMs === mtimeMs ? glimpse.bytes : undefined;
+}
+
+async function glimpse(file: TailedFile, handle: FileHandle): Promise<Buffer> {
+  file.glimpse = { mtimeMs: file.mtimeMs, bytes: await readHeader(handle) };
+  return file.glimpse.bytes;
 }
 
 /** False when the bytes before `cursor` are others. A copy that was made before they were written has none there. */
@@ -89,24 +88,24 @@ async function readFrom(copy: TailedFile, cursor: number): Promise<void> {
 }
 
 /** The file was truncated: it begins again, once the copy of its old content, if there is one, is read to its end. */
-export async function truncated(file: TailedFile, files: readonly TailedFile[]): Promise<void> {
+export async function truncated(file: TailedFile, files: Iterable<TailedFile>): Promise<void> {
   const former = { header: file.header, offset: file.cursor };
   file.formers = withFormer(file.formers, former);
-  beginAgain(file);
   for (const copy of files) {
     if (copy.copyOf !== file) continue;
     await readFrom(copy, former.offset);
-    file.after = copy;
+    file.after = copy.identity;
     file.draining = false;
   }
+  beginAgain(file);
 }
 
 /** Lets go of held files whose original is gone, or goes on as if nothing was. */
-export async function releaseCopies(files: readonly TailedFile[], monotonicMs: number): Promise<void> {
-  for (const copy of files) {
+export async function releaseCopies(files: ReadonlyMap<string, TailedFile>, monotonicMs: number): Promise<void> {
+  for (const copy of files.values()) {
     const original = copy.copyOf;
     if (original === undefined || original.work) continue;
-    const gone = original.goneAt !== undefined || !files.includes(original);
+    const gone = original.goneAt !== undefined || files.get(original.identity) !== original;
     if (gone) await readFrom(copy, copy.size < original.cursor ? 0 : original.cursor);
     else if (monotonicMs - copy.grewAt >= HELD_MS) await readFrom(copy, 0);
   }

@@ -1,7 +1,8 @@
 import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import type { ObservationFields } from "../../src/sdk/observation.ts";
-import { HEADER_BYTES, headerOf, NO_HEADER, type FilePosition, type Former, type Header } from "./position.ts";
+import { familyOf } from "./family.ts";
+import { HEADER_BYTES, headerOf, NO_HEADER, type FilePosition, type Former, type Header, type Turn } from "./position.ts";
 import type { Assembler } from "./records.ts";
 import { identityOf } from "./walk.ts";
 
@@ -13,6 +14,8 @@ export interface TailedFile {
   readonly born: string;
   /** A name that leads to it, or the last one that did. */
   path: string;
+  /** What a rotator leaves of the name. */
+  family: string;
   /** Undefined while it is closed because others need the handle. */
   handle: FileHandle | undefined;
   /** Size and modification time when they were looked at last. */
@@ -25,6 +28,8 @@ export interface TailedFile {
   /** Its first bytes, `HEADER_BYTES` at most. */
   headerBytes: Buffer;
   header: Header;
+  /** How it begins, while nothing was read of it; with the modification time it had then. */
+  glimpse: { readonly bytes: Buffer; readonly mtimeMs: number } | undefined;
   /** A line longer than allowed: its head, and from where to look for its end. */
   overlong: { readonly text: string; scan: number } | undefined;
   assembler: Assembler | undefined;
@@ -36,12 +41,10 @@ export interface TailedFile {
   grewAt: number;
   /** Since when no included name leads to it. */
   goneAt: number | undefined;
-  /** It has lost the name it was found under: who writes has moved on, or will. */
-  renamed: boolean;
-  /** Others of its family were there before it: it took the name that one of them has lost. */
-  succeeded: boolean;
-  /** The file whose name it took: read that to its end first. */
-  after: TailedFile | undefined;
+  /** Whose turn is over is not written to any more, or will not be. */
+  turn: Turn | undefined;
+  /** The file, by its identity, whose name it took: that is read to its end first. Survives a restart. */
+  after: string | undefined;
   /** `after` was told to look for its end once more, after this file had content. */
   draining: boolean;
   /** The last bytes before `cursor`. */
@@ -106,6 +109,7 @@ export function tailedFile(opened: Opened, path: string, cursor: number, headerB
     identity: opened.identity,
     born: opened.born,
     path,
+    family: familyOf(path),
     handle: opened.handle,
     size: opened.size,
     mtimeMs: opened.mtimeMs,
@@ -113,14 +117,14 @@ export function tailedFile(opened: Opened, path: string, cursor: number, headerB
     seen: cursor,
     headerBytes,
     header,
+    glimpse: undefined,
     overlong: undefined,
     assembler: undefined,
     fields: new Map(),
     work: true,
     grewAt: now,
     goneAt: undefined,
-    renamed: false,
-    succeeded: false,
+    turn: undefined,
     after: undefined,
     draining: false,
     tail: Buffer.alloc(0),
@@ -133,7 +137,7 @@ export function tailedFile(opened: Opened, path: string, cursor: number, headerB
 
 /** Brings `saved` up to date with what has been handed on. */
 export function save(file: TailedFile, ahead = file.saved.ahead): void {
-  const { path, identity, header, cursor, formers } = file;
+  const { path, identity, header, cursor, formers, turn, after } = file;
   // Before its first line there is no assembler: what was ahead still is.
   const reached = file.assembler?.position(cursor) ?? { offset: cursor, ahead };
   file.saved = {
@@ -141,6 +145,8 @@ export function save(file: TailedFile, ahead = file.saved.ahead): void {
     ...(reached.ahead === undefined ? {} : { ahead: reached.ahead }),
     ...(header.length === 0 ? { born: file.born } : {}),
     ...(formers.length === 0 ? {} : { formers }),
+    ...(turn === undefined ? {} : { turn }),
+    ...(after === undefined ? {} : { after }),
   };
 }
 

@@ -20,7 +20,10 @@ export interface Files {
   scan(): Promise<void>;
   /** Looks which files have changed, and scans when it is time. */
   look(): Promise<void>;
-  all(): readonly TailedFile[];
+  /** By identity, in the order in which they were found. */
+  all(): ReadonlyMap<string, TailedFile>;
+  /** True when the file has more to read and could not be opened at the last scan; the next one tries again. */
+  isLate(identity: string): boolean;
   /** Files that match and are not read: all handles are taken by files that have more to read. */
   waiting(): number;
   /** Files and directories that cannot be read now. */
@@ -60,7 +63,7 @@ export function createFiles(context: ReceiverContext, options: ScanOptions): Fil
 
   /** One that is gone is read to its end, but brings no more news; one that waits for a handle will be read. */
   function isAnyReadable(): boolean {
-    return known.waiting > 0 || tracked.some((file) =>
+    return known.waiting > 0 || [...tracked.values()].some((file) =>
       file.goneAt === undefined && !readErrors.has(file) && (file.handle !== undefined || !known.scanErrors.has(file.path)));
   }
 
@@ -110,22 +113,23 @@ export function createFiles(context: ReceiverContext, options: ScanOptions): Fil
     async look() {
       if (await scanner.isDue()) await scan();
       const now = clock.monotonicMs();
-      const open = tracked.filter((file) => file.handle !== undefined && !file.work);
+      const open = [...tracked.values()].filter((file) => file.handle !== undefined && !file.work);
       const due = open.filter((file) => now - file.grewAt < LIVELY_MS || file.goneAt !== undefined);
       const quiet = open.filter((file) => now - file.grewAt >= LIVELY_MS && file.goneAt === undefined);
       for (let i = 0; i < Math.min(QUIET_PER_POLL, quiet.length); i++) due.push(quiet[turn++ % quiet.length]!);
       for (let i = 0; i < due.length; i += STATS_AT_ONCE) await Promise.all(due.slice(i, i + STATS_AT_ONCE).map(check));
     },
     all: () => tracked,
+    isLate: (identity) => known.late.has(identity),
     waiting: () => known.waiting,
     unreadable: () => errors().size,
-    positions: () => [...tracked.map((file) => file.saved), ...[...remembered.values()].map(({ saved }) => saved)],
+    positions: () => [...tracked.values(), ...remembered.values()].map(({ saved }) => saved),
     failed,
     fine(file) {
       if (readErrors.delete(file)) say();
     },
     settled() {
-      if (!healing || tracked.some((file) => file.work && file.handle !== undefined)) return;
+      if (!healing || [...tracked.values()].some((file) => file.work && file.handle !== undefined)) return;
       healing = false;
       if (failing !== undefined) context.failing(undefined);
       failing = undefined;
@@ -134,7 +138,7 @@ export function createFiles(context: ReceiverContext, options: ScanOptions): Fil
       context.healed();
     },
     async drop(file, unlinked) {
-      tracked.splice(tracked.indexOf(file), 1);
+      tracked.delete(file.identity);
       readErrors.delete(file);
       file.work = false;
       if (!unlinked) {
@@ -145,20 +149,20 @@ export function createFiles(context: ReceiverContext, options: ScanOptions): Fil
       say();
     },
     describe() {
-      const files = tracked.slice(0, DESCRIBED_MAX).map((file) => ({
+      const files = [...tracked.values()].slice(0, DESCRIBED_MAX).map((file) => ({
         path: file.path,
         offset: file.saved.offset,
         size: file.size,
         lag_bytes: lagBytes(file),
         state: file.goneAt !== undefined ? "gone" : file.handle === undefined ? "closed" : "open",
       }));
-      const lag = tracked.reduce((sum, file) => sum + lagBytes(file), 0);
+      const lag = [...tracked.values()].reduce((sum, file) => sum + lagBytes(file), 0);
       const found = errors();
       const unreadable = [...found].slice(0, UNREADABLE_DESCRIBED_MAX).map(([path, error]) => ({ path, error: reasonOf(error) }));
-      return { files, files_total: tracked.length, files_waiting: known.waiting, files_unreadable: found.size, unreadable, lag_bytes: lag };
+      return { files, files_total: tracked.size, files_waiting: known.waiting, files_unreadable: found.size, unreadable, lag_bytes: lag };
     },
     async close() {
-      for (const file of tracked) await closeHandle(file);
+      for (const file of tracked.values()) await closeHandle(file);
     },
   };
 }

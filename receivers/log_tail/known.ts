@@ -9,8 +9,8 @@ export interface Remembered {
 
 /** What a receiver knows of files. Scanning and polling share it. */
 export interface Known {
-  /** The files that are read, open or closed. */
-  readonly tracked: TailedFile[];
+  /** The files that are read, open or closed, by identity; in the order in which they were found, older ones first. */
+  readonly tracked: Map<string, TailedFile>;
   /** Files that were read once and are gone, by identity. */
   readonly remembered: Map<string, Remembered>;
   readonly readErrors: Map<TailedFile, unknown>;
@@ -18,13 +18,15 @@ export interface Known {
   scanErrors: Map<string, unknown>;
   /** Files that match and are not read: all handles are taken by files that have more to read. */
   waiting: number;
+  /** Identities of files with more to read that the last scan could not open: no handle, or the name had just moved on. */
+  readonly late: Set<string>;
   /** Scans that are over. */
   scans: number;
 }
 
 /** Before the first scan. */
 export function nothingKnown(): Known {
-  return { tracked: [], remembered: new Map(), readErrors: new Map(), scanErrors: new Map(), waiting: 0, scans: 0 };
+  return { tracked: new Map(), remembered: new Map(), readErrors: new Map(), scanErrors: new Map(), waiting: 0, late: new Set(), scans: 0 };
 }
 
 /** Opens what is at `path` if it is still the file of that identity; notes what hinders it. */
@@ -41,17 +43,25 @@ export async function tryOpen(known: Known, path: string, identity: string): Pro
 
 /** Makes room for one more handle by closing the file that is quiet for longest. False when all are busy. */
 export async function handleFree(known: Known, filesMax: number): Promise<boolean> {
-  const open = known.tracked.filter((file) => file.handle !== undefined);
+  const open = [...known.tracked.values()].filter((file) => file.handle !== undefined);
   if (open.length < filesMax) return true;
-  // At the very first scan nothing was read: there a file may be closed although it has more.
-  const idle = open.filter((file) => file.goneAt === undefined && file.saved.offset === file.cursor &&
-    file.overlong === undefined && (known.scans === 0 || (!file.work && file.seen === file.cursor)));
+  const idle = open.filter((file) => file.goneAt === undefined && isUntouched(file) && (!file.work || file.cursor === file.size));
   const quietest = idle.reduce<TailedFile | undefined>((a, b) => (a === undefined || b.grewAt < a.grewAt ? b : a), undefined);
   if (quietest === undefined) return false;
-  await closeHandle(quietest);
-  quietest.work = false;
-  quietest.size = quietest.seen;
+  await setAside(quietest);
   return true;
+}
+
+/** True when all that was read of it was handed on: it may be closed and opened again. */
+export function isUntouched(file: TailedFile): boolean {
+  return file.saved.offset === file.cursor && file.seen === file.cursor && file.overlong === undefined;
+}
+
+/** Closes a file until it has changed, or has more than was read of it. */
+export async function setAside(file: TailedFile): Promise<void> {
+  await closeHandle(file);
+  file.work = false;
+  file.size = file.seen;
 }
 
 /** Never fails: what cannot be closed is not read any more either. */

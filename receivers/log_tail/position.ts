@@ -25,7 +25,13 @@ export interface FilePosition {
   readonly born?: string;
   /** What was read of it before it was truncated, the latest first: a copy of that may turn up yet. */
   readonly formers?: readonly Former[];
+  readonly turn?: Turn;
+  /** Identity of the file that is read to its end before this one. */
+  readonly after?: string;
 }
+
+/** Files take turns under one name: `taken` while it has the name of one before it, `over` once it has lost its name. */
+export type Turn = "taken" | "over";
 
 /** Content that is no more: how it began, and how far it was read. */
 export interface Former {
@@ -68,8 +74,9 @@ export function parsePosition(stored: Json): FilePosition[] {
     throw new Error(`the stored position has version ${JSON.stringify(version)}, this program knows ${VERSION}`);
   }
   return files.map((file: Json, i) => {
-    const { path, identity, header, offset, ahead, formers } = (file ?? {}) as Record<string, Json | undefined>;
-    const texts = typeof path === "string" && typeof identity === "string";
+    const { path, identity, header, offset, ahead, formers, turn, after } = (file ?? {}) as Record<string, Json | undefined>;
+    const texts = typeof path === "string" && typeof identity === "string" && (after === undefined || typeof after === "string") &&
+      (turn === undefined || turn === "taken" || turn === "over");
     const offsets = Object.values((ahead ?? {}) as Record<string, Json>);
     const before = (formers ?? []) as readonly { header?: Json; offset?: Json }[];
     const headers = [header, ...before.map((one) => one.header)].every(isHeader);

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { ReceiverContext } from "../../src/sdk/component.ts";
-import { family, isOneFamily } from "./copies.ts";
+import { familyOf } from "./family.ts";
 import { endOfLines, hasHeader, readHeader, save, tailedFile, type Opened, type TailedFile } from "./file.ts";
 import type { GlobPath } from "./glob.ts";
 import { handleFree, tryOpen, type Known, type Remembered } from "./known.ts";
@@ -46,17 +46,26 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
     file.goneAt = undefined;
     if (!names.some(({ path }) => path === file.path)) {
       file.path = names[0]!.path;
+      file.family = familyOf(file.path);
       file.fields.clear();
-      file.renamed = true;
+      file.turn = "over";
       file.grewAt = clock.monotonicMs();
       save(file);
     }
     const { size, mtimeMs } = names[0]!;
     if (file.handle !== undefined || (size === file.size && mtimeMs === file.mtimeMs && !known.readErrors.has(file))) return;
-    if (!(await handleFree(known, options.filesMax))) return void known.waiting++;
-    const opened = await tryOpen(known, file.path, file.identity);
+    const opened = await openIfRoom(file.path, file.identity);
     if (opened === undefined) return;
     Object.assign(file, { handle: opened.handle, size: opened.size, mtimeMs: opened.mtimeMs, work: true, grewAt: clock.monotonicMs() });
+  }
+
+  /** Undefined when it cannot be opened now; it is late unless that is an error. */
+  async function openIfRoom(path: string, identity: string): Promise<Opened | undefined> {
+    const room = await handleFree(known, options.filesMax);
+    if (!room) known.waiting++;
+    const opened = room ? await tryOpen(known, path, identity) : undefined;
+    if (opened === undefined && !known.scanErrors.has(path)) known.late.add(identity);
+    return opened;
   }
 
   /** What `read` gives. A file that opens but cannot be read is closed and noted, and hinders no other; undefined then. */
@@ -74,14 +83,10 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
   async function resume({ saved }: Remembered, name: string | undefined): Promise<TailedFile | undefined> {
     const path = name ?? (await findByIdentity(saved.path.slice(0, saved.path.lastIndexOf("/")) || "/", saved.identity));
     if (path === undefined) return undefined;
-    if (!(await handleFree(known, options.filesMax))) {
-      known.waiting++;
-      return undefined;
-    }
-    const opened = await tryOpen(known, path, saved.identity);
+    const opened = await openIfRoom(path, saved.identity);
     if (opened === undefined) return undefined;
     // Without a header, under another name: it may well be another file that got the inode.
-    const doubtful = name === undefined && saved.header.length === 0 && (opened.born !== saved.born || !isOneFamily(path, saved.path));
+    const doubtful = name === undefined && saved.header.length === 0 && (opened.born !== saved.born || familyOf(path) !== familyOf(saved.path));
     const same = await readable(opened, path, async () =>
       !doubtful && opened.size >= saved.offset && (await hasHeader(opened.handle, saved.header)));
     if (same === undefined) return undefined;
@@ -95,22 +100,25 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
     if (header === undefined) return undefined;
     const file = tailedFile(opened, path, same ? saved.offset : 0, header, clock.monotonicMs());
     file.formers = same ? (saved.formers ?? []) : withFormer(saved.formers ?? [], saved);
+    if (same) {
+      file.after = saved.after;
+      // An inode alone may have been reused: such a file has lost no name.
+      file.turn = path !== saved.path && (saved.header.length > 0 || opened.born === saved.born) ? "over" : saved.turn;
+    }
     save(file, same ? saved.ahead : undefined);
-    // An inode alone may have been reused: such a file has lost no name.
-    file.renamed = same && saved.header.length > 0 && path !== saved.path;
     if (name === undefined) gone(file);
-    known.tracked.push(file);
+    known.tracked.set(file.identity, file);
     known.remembered.delete(saved.identity);
     return file;
   }
 
   async function discover(found: Found, fromEnd: boolean): Promise<TailedFile | undefined> {
-    const room = known.tracked.length < options.filesMax * KNOWN_PER_OPEN && (await handleFree(known, options.filesMax));
-    if (!room) {
+    if (known.tracked.size >= options.filesMax * KNOWN_PER_OPEN) {
       known.waiting++;
+      known.late.add(found.identity);
       return undefined;
     }
-    const opened = await tryOpen(known, found.path, found.identity);
+    const opened = await openIfRoom(found.path, found.identity);
     if (opened === undefined) return undefined;
     const start = await readable(opened, found.path, async () => {
       const cursor = fromEnd ? await endOfLines(opened.handle, opened.size) : 0;
@@ -118,7 +126,7 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
     });
     if (start === undefined) return undefined;
     const file = tailedFile(opened, found.path, start.cursor, start.header, clock.monotonicMs());
-    known.tracked.push(file);
+    known.tracked.set(file.identity, file);
     return file;
   }
 
@@ -157,6 +165,7 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
     directories = seen.directories;
     known.scanErrors = seen.unreadable;
     known.waiting = 0;
+    known.late.clear();
     const byIdentity = new Map<string, Found[]>();
     for (const found of seen.found) {
       const names = byIdentity.get(found.identity);
@@ -164,27 +173,38 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
       else names.push(found);
     }
     // Which file had a name before this scan: the one that takes it waits until that is read to its end.
-    const named = new Map(known.tracked.map((file) => [file.path, file]));
-    for (const file of known.tracked) {
+    const named = new Map([...known.tracked.values()].map((file) => [file.path, file]));
+    for (const file of known.tracked.values()) {
       const names = byIdentity.get(file.identity);
       byIdentity.delete(file.identity);
       if (names !== undefined) await follow(file, names);
       else if (file.goneAt === undefined && !isHidden(file.path, seen)) gone(file);
     }
+    const postponed = new Set<string>();
     await resumeAll(byIdentity, named, seen);
+    for (const { path, identity } of seen.found) if (known.late.has(identity)) postponed.add(familyOf(path));
     // Older files first: what happened first is told first.
-    const fresh = [...byIdentity.values()].map((names) => names[0]!).sort((a, b) => a.mtimeMs - b.mtimeMs || byName(a.path, b.path));
-    const newest = newestOf(known.tracked);
+    const fresh = [...byIdentity.values()].map((names) => names[0]!).sort((a, b) => a.mtimeMs - b.mtimeMs || byBirth(a, b) || byName(a.path, b.path));
+    const newest = newestOf(known.tracked.values());
+    const fromEnd = first && context.position === undefined && options.fromEnd;
     for (const found of fresh) {
-      const file = await discover(found, first && context.position === undefined && options.fromEnd);
+      const family = familyOf(found.path);
+      // Where an older one could not be opened, the younger ones are left for the next scan.
+      if (postponed.has(family) && !fromEnd) {
+        known.waiting++;
+        continue;
+      }
+      const file = await discover(found, fromEnd);
+      if (known.late.has(found.identity)) postponed.add(family);
       if (file === undefined) continue;
       // Several may have been rotated away since the last look: each waits for the one before it, not for the first alone.
-      const before = newest.get(family(found.path)) ?? named.get(found.path);
+      const before = newest.get(family) ?? named.get(found.path);
       if (before !== undefined) {
-        file.after = before;
-        file.succeeded = true;
+        file.after = before.identity;
+        file.turn = "taken";
+        save(file);
       }
-      newest.set(family(found.path), file);
+      newest.set(family, file);
     }
     known.scans++;
     if (first && seen.found.length === 0) log.warn({}, "no file matches `include` so far");
@@ -204,7 +224,12 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
   };
 }
 
-/** Where times are equal, for file systems count in ticks: the name without a suffix is the one that is written to. */
+/** Where the last changes are in one tick of the file system: who came to the name first. */
+function byBirth(a: Found, b: Found): number {
+  return a.bornNs < b.bornNs ? -1 : a.bornNs > b.bornNs ? 1 : 0;
+}
+
+/** Where that is equal too: the name without a suffix is the one that is written to. */
 function byName(a: string, b: string): number {
   if (a.startsWith(b)) return -1;
   if (b.startsWith(a)) return 1;
@@ -212,12 +237,12 @@ function byName(a: string, b: string): number {
 }
 
 /** Of files that took turns under one name, the one that was written last; not one that still has it, which may have been copied. */
-function newestOf(files: readonly TailedFile[]): Map<string, TailedFile> {
+function newestOf(files: Iterable<TailedFile>): Map<string, TailedFile> {
   const newest = new Map<string, TailedFile>();
   for (const file of files) {
-    if (!file.renamed && !file.succeeded && file.goneAt === undefined) continue;
-    const known = newest.get(family(file.path));
-    if (known === undefined || file.mtimeMs >= known.mtimeMs) newest.set(family(file.path), file);
+    if (file.turn === undefined && file.goneAt === undefined) continue;
+    const known = newest.get(file.family);
+    if (known === undefined || file.mtimeMs >= known.mtimeMs) newest.set(file.family, file);
   }
   return newest;
 }

@@ -5,6 +5,7 @@ import { createDelivery } from "./delivery.ts";
 import { createFiles } from "./files.ts";
 import { save, type TailedFile } from "./file.ts";
 import type { GlobPath } from "./glob.ts";
+import { isUntouched, setAside } from "./known.ts";
 import { positionOf, type FilePosition } from "./position.ts";
 import { createReader } from "./reader.ts";
 import { createAssembler, type RecordOptions } from "./records.ts";
@@ -111,7 +112,7 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
     full: letGo,
     async truncated(file) {
       endRecords(file, true);
-      await truncated(file, files.all());
+      await truncated(file, files.all().values());
     },
     invalid: () => telemetry?.invalid.add(1),
   });
@@ -122,17 +123,25 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
   }
 
   /** True when the file whose name this one took is not read to its end yet: its lines come first. */
-  function mustWait(file: TailedFile): boolean {
-    const before = file.after;
-    if (before === undefined) return false;
-    if (!file.draining) {
-      // This file has content, so whoever writes has moved on: one more look gets all there is.
-      before.work = before.handle !== undefined;
-      file.draining = true;
+  async function mustWait(file: TailedFile): Promise<boolean> {
+    if (file.after === undefined) return false;
+    if (files.isLate(file.after)) {
+      // There may be no handle for that one because of those that wait for it.
+      if (files.waiting() > 0 && isUntouched(file)) await setAside(file);
+      return true;
     }
-    if (before.work) return true;
-    endRecords(before, true);
+    const before = files.all().get(file.after);
+    if (before !== undefined) {
+      if (!file.draining) {
+        // This file has content, so whoever writes has moved on: one more look gets all there is.
+        before.work = before.handle !== undefined;
+        file.draining = true;
+      }
+      if (before.work || before.copyOf !== undefined) return true;
+      endRecords(before, true);
+    }
     file.after = undefined;
+    save(file);
     return false;
   }
 
@@ -142,15 +151,15 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
     for (let worked = true; worked && !signal.aborted; ) {
       worked = false;
       now = clock.now();
-      for (const file of files.all()) {
+      for (const file of files.all().values()) {
         if (!file.work || file.handle === undefined) continue;
         worked = true;
-        if (mustWait(file)) continue;
+        if (await mustWait(file)) continue;
         if (isFull() && !(await letGo())) return;
         try {
           if (file.fresh || file.copyOf !== undefined) {
             file.fresh = false;
-            await compare(file, files.all());
+            await compare(file, files.all().values());
           }
           if (file.copyOf === undefined) await reader.step(file);
           else file.work = false;
@@ -167,12 +176,12 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
   /** Ends what time ends: records without a next line, files that are gone. */
   async function tidy(): Promise<void> {
     const monotonic = clock.monotonicMs();
-    for (const file of files.all().slice()) {
+    for (const file of files.all().values()) {
       if (file.work) continue;
       if (isFull() && !(await letGo())) return;
       const quiet = monotonic - file.grewAt;
       if (quiet >= options.recordTimeoutMs && file.assembler?.waiting) endRecords(file, false);
-      if (quiet < ROTATED_QUIET_MS || !(file.renamed || file.goneAt !== undefined)) continue;
+      if (quiet < ROTATED_QUIET_MS || !(file.turn === "over" || file.goneAt !== undefined)) continue;
       try {
         if (file.handle !== undefined && (file.seen > file.cursor || file.overlong !== undefined)) await reader.unterminated(file);
         if (file.goneAt === undefined) continue;
@@ -209,7 +218,7 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
     if (!(await letGo())) return;
     files.settled();
     lookCaughtUp();
-    telemetry?.update(files.all(), files.unreadable());
+    telemetry?.update(files.all().values(), files.unreadable());
   }
 
   async function run(): Promise<void> {
@@ -222,7 +231,7 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
       } catch (error) {
         context.report(error);
       }
-      const idle = !files.all().some((file) => file.work && file.handle !== undefined);
+      const idle = ![...files.all().values()].some((file) => file.work && file.handle !== undefined);
       // Aborted: the loop's condition sees it.
       if (idle) await clock.sleep(options.pollMs, signal).catch(() => undefined);
     }
@@ -234,8 +243,8 @@ export function createTail(context: ReceiverContext, options: TailOptions): Tail
       context.status(() => files.describe());
       // What is written from here on is new, whatever `start_at` says.
       await files.scan();
-      toCatchUp = new Map(files.all().map((file) => [file, file.size]));
-      telemetry.update(files.all(), files.unreadable());
+      toCatchUp = new Map([...files.all().values()].map((file) => [file, file.size]));
+      telemetry.update(files.all().values(), files.unreadable());
       loop = run().catch((error: unknown) => context.crashed(error));
     },
     async stop() {

@@ -23,7 +23,7 @@ export function createTelemetry({ id, metrics }: ReceiverContext) {
   return {
     truncated: truncated.series(id),
     invalid: invalid.series(id),
-    update(files: readonly TailedFile[], unreadableFiles: number): void {
+    update(files: Iterable<TailedFile>, unreadableFiles: number): void {
       let handles = 0;
       let bytes = 0;
       for (const file of files) {

@@ -14,6 +14,8 @@ export interface Found {
   readonly identity: string;
   readonly size: number;
   readonly mtimeMs: number;
+  /** When it was made, in ns; 0 where the file system does not say. */
+  readonly bornNs: bigint;
 }
 
 /** What a walk saw. */
@@ -101,7 +103,7 @@ export async function walk(include: readonly GlobPath[], exclude: readonly GlobP
     const some = wanted.slice(i, i + STATS_AT_ONCE);
     for (const [j, seen] of (await Promise.all(some.map((path) => look(path, unreadable)))).entries()) {
       if (!seen?.isFile()) continue;
-      found.push({ path: some[j]!, identity: identityOf(seen), size: Number(seen.size), mtimeMs: Number(seen.mtimeMs) });
+      found.push({ path: some[j]!, identity: identityOf(seen), size: Number(seen.size), mtimeMs: Number(seen.mtimeMs), bornNs: seen.birthtimeNs });
     }
   }
   // A file that a literal glob names changes with its directory, which was not listed.
