@@ -1,8 +1,7 @@
-import { readFile } from "node:fs/promises";
-import { ConfigError, PermanentError } from "./errors.ts";
+import { ConfigError } from "./errors.ts";
 import { basicAuthorization } from "./http_message.ts";
+import { secretIn } from "./secret_file.ts";
 
-const SECRET_CHARS_MAX = 65_536;
 const HEADER_TEXT = /^[\x20-\x7e]+$/;
 
 /** Keys of `auth` for whatever asks by HTTP. `files` says when files are read. */
@@ -59,16 +58,4 @@ export function checkAuth(auth: AuthConfig): void {
 export async function authorization({ basic, bearer }: AuthConfig): Promise<string> {
   if (basic !== undefined) return basicAuthorization(basic.username, basic.password ?? await secretIn(basic.password_file!));
   return `Bearer ${bearer!.token?.trim() ?? await secretIn(bearer!.token_file!)}`;
-}
-
-async function secretIn(path: string): Promise<string> {
-  let text: string;
-  try {
-    text = (await readFile(path, "utf8")).trim();
-  } catch (error) {
-    throw new Error("the secret's file cannot be read", { cause: error });
-  }
-  if (text === "") throw new PermanentError(`${path} is empty; it must hold the secret`);
-  if (text.length > SECRET_CHARS_MAX || /[\r\n\0]/.test(text)) throw new PermanentError(`${path} holds more than a secret on one line`);
-  return text;
 }
