@@ -60,7 +60,7 @@ export const logTail = defineReceiver({
         type: "string", enum: ["auto", "cri", "docker"],
         description: "Lines are a container runtime's: joins partial lines per stream, takes their time, adds `log.iostream`.",
       },
-      files_max: { type: "integer", minimum: 1, maximum: 100_000, default: 1_024, description: "Files held open at once." },
+      files_max: { type: "integer", minimum: 1, maximum: 100_000, default: 1_024, description: "Files held open at once. Ten times as many are followed; what matches beyond is reported, not read." },
       include_file_name: { type: "boolean", default: true, description: "Adds the attribute `log.file.name`." },
       include_file_path: { type: "boolean", default: true, description: "Adds the attribute `log.file.path`." },
       ...expectEverySchema,

@@ -113,9 +113,10 @@ export function createScanner(context: ReceiverContext, options: ScanOptions, kn
   }
 
   async function discover(found: Found, fromEnd: boolean): Promise<TailedFile | undefined> {
-    if (known.tracked.size >= options.filesMax * KNOWN_PER_OPEN) {
-      known.waiting++;
-      known.late.add(found.identity);
+    const knownMax = options.filesMax * KNOWN_PER_OPEN;
+    if (known.tracked.size >= knownMax) {
+      // Nothing but a person helps: it must not look like a file that is only waiting.
+      known.scanErrors.set(found.path, new Error(`${knownMax} files match already; narrow include, exclude what was rotated, or raise files_max`));
       return undefined;
     }
     const opened = await openIfRoom(found.path, found.identity);

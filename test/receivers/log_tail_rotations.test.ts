@@ -70,3 +70,13 @@ test("thousands of rotated files are taken up in order and in no time, with fewe
   const seconds = (performance.now() - begin) / 1_000;
   assert.ok(seconds < 10, `it took ${seconds} s`);
 });
+
+test("files beyond those that can be followed are reported, not silently left out", async () => {
+  await using directory = await temporary();
+  for (let i = 0; i < 12; i++) await writeFile(join(directory.path, `app.log.${i}`), long(i, i + 1));
+  await using tail = await tailing(config(join(directory.path, "app.log*"), { files_max: 1 }));
+  for (let scans = 0; scans < 12; scans++) await tail.pass();
+  assert.equal(tail.lines().length, 10);
+  const [report] = tail.recorded.reports;
+  assert.match(String(report), /cannot read .*app\.log\.\d+: 10 files match already; narrow include, .* raise files_max \(and 1 more\)/);
+});
