@@ -34,6 +34,8 @@ export function changeObservation(receiver: string, change: Change, time: number
   return observation({ op, before, after, source: source as unknown as Json }, {
     source: receiver,
     time,
+    // A row that was there before we looked did not move now.
+    snapshot: op === "r",
     attributes: {
       "db.system.name": source.system,
       "db.namespace": source.schema === undefined ? source.database : `${source.database}|${source.schema}`,

@@ -1,7 +1,7 @@
 import type { ReceiverContext } from "../../src/sdk/component.ts";
 import { observation, type Observation } from "../../src/sdk/observation.ts";
 import { compare, releaseCopies, truncated } from "./copies.ts";
-import { createDelivery } from "./delivery.ts";
+import { createDelivery } from "../../src/sdk/delivery.ts";
 import { createFiles } from "./files.ts";
 import { save, type TailedFile } from "./file.ts";
 import type { GlobPath } from "./glob.ts";

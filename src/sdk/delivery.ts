@@ -1,5 +1,5 @@
-import type { ReceiverContext } from "../../src/sdk/component.ts";
-import type { Batch, Json } from "../../src/sdk/observation.ts";
+import type { ReceiverContext } from "./component.ts";
+import type { Batch, Json } from "./observation.ts";
 
 // Enough that a commit holds many batches: it then writes each page of the store once for all of them.
 const BATCHES_MAX = 16;
