@@ -1,0 +1,21 @@
+import { defineReceiver } from "../src/sdk/component.ts";
+import { parseDatabaseUrl } from "../src/sdk/database.ts";
+import { createMysql } from "./cdc/mysql_receiver.ts";
+import { createPostgres } from "./cdc/postgres_receiver.ts";
+import { cdcSchema } from "./cdc/schema.ts";
+
+/**
+ * Rows of a database's tables as they change, through the database's own replication. An observation is one change of one row:
+ * `body.op` (c, u, d, r for a row of the snapshot, t for a truncated table), `body.before`, `body.after`, `body.source`. The position
+ * is committed with the effects, and only then acknowledged: a crash neither loses a change nor counts one twice.
+ */
+export const cdc = defineReceiver({
+  type: "cdc",
+  summary: "Watches the tables of PostgreSQL, MySQL or MariaDB through replication: every change of a row, once.",
+  stability: "beta",
+  schema: cdcSchema,
+  create(config, context) {
+    const database = parseDatabaseUrl(config.url, ["postgres", "mysql"]);
+    return database.kind === "postgres" ? createPostgres(config, database, context) : createMysql(config, database, context);
+  },
+});
