@@ -51,6 +51,9 @@ export function membersOf(of: Statistic, group: number, contributions: Contribut
   }
 }
 
+/** Ten million of these have a sum; what has none once would never have one again. */
+const HUGE = 1e300;
+
 /**
  * Sums to twice the precision of a double (Knuth's two-sum), so that what was added and taken away leaves nothing behind.
  * https://en.wikipedia.org/wiki/2Sum
@@ -58,6 +61,8 @@ export function membersOf(of: Statistic, group: number, contributions: Contribut
 class Sum implements Members {
   count = 0;
   readonly #of: Statistic;
+  /** How many are so large that a sum with them may be none; they are in no sum. */
+  #huge = 0;
   #high = 0;
   #low = 0;
 
@@ -67,19 +72,21 @@ class Sum implements Members {
 
   add(_row: number, number: number): void {
     this.count++;
-    this.#plus(number);
+    if (Math.abs(number) > HUGE) this.#huge++;
+    else this.#plus(number);
   }
 
   remove(_row: number, number: number): void {
     this.count--;
-    if (this.count === 0) this.#high = this.#low = 0;
+    if (Math.abs(number) > HUGE) this.#huge--;
+    else if (this.count === 0) this.#high = this.#low = 0;
     else this.#plus(-number);
   }
 
   value(): number | undefined {
     if (this.#of === "count") return this.count;
+    if (this.#huge > 0) return undefined;
     const sum = this.#high + this.#low;
-    if (!Number.isFinite(sum)) return undefined;
     if (this.#of === "sum") return sum;
     return this.count === 0 ? undefined : sum / this.count;
   }

@@ -47,7 +47,8 @@ export class Sketch {
 
   /** The number of which `percent` of all are not larger (nearest rank); undefined where there are none. */
   percentile(percent: number): number | undefined {
-    let left = Math.ceil((percent / 100) * this.count);
+    // In this order: 55 / 100 is a little more than it says, and 0.55 * 100 would be the 56th of a hundred.
+    let left = Math.ceil((percent * this.count) / 100);
     for (const key of this.#keys()) {
       const bin = this.#bins.get(key)!;
       left -= bin.count;

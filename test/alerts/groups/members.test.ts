@@ -120,3 +120,22 @@ test("what is due is looked at in the order of its time, then of its rank and ke
     assert.equal(clock.pending, 0);
   }), { numRuns: 50 });
 });
+
+test("a percentile is the nearest rank, whatever a division rounds", () => {
+  for (let percent = 50; percent < 100; percent++) {
+    const sketch = new Sketch();
+    for (let i = 0; i < 100; i++) sketch.add(i < percent ? 1 : 1_000);
+    assert.equal(sketch.percentile(percent), 1, `p${percent}`);
+  }
+});
+
+test("numbers too large for a sum are none while they are there, and leave it whole", () => {
+  const sum = membersOf("sum", 1, new Contributions());
+  sum.add(0, 1.5e308, undefined);
+  sum.add(1, 1.5e308, undefined);
+  sum.add(2, 5, undefined);
+  assert.equal(sum.value(), undefined);
+  sum.remove(0, 1.5e308, undefined);
+  sum.remove(1, 1.5e308, undefined);
+  assert.equal(sum.value(), 5);
+});
