@@ -12,6 +12,8 @@ const OBSERVED: readonly ScopeName[] = ["body", "attributes", "time", "source", 
 const MEASURED: readonly ScopeName[] = ["value", "earlier", "group"];
 const GROUP: readonly ScopeName[] = ["value", "group"];
 
+/** Labels that no group can have. */
+const OWN_LABELS = ["alertname", "resource_type"] as const;
 const OBSERVATION_RESOLVES_AFTER = "5m";
 const EARLIER_WINDOWS_MAX = 300;
 
@@ -42,6 +44,11 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
     only("resolve_after");
   }
   if (rule.flapping !== undefined) positive("flapping/within", rule.flapping.within);
+  for (const [at, by] of [["by", rule.by], ["window/by", rule.window?.by], ["aggregate/by", rule.aggregate?.by]] as const) {
+    const taken = OWN_LABELS.find((name) => by !== undefined && Object.hasOwn(by, name));
+    // The alert says these itself: two groups would be one to whoever tells alerts apart by their labels.
+    if (taken !== undefined) throw new ConfigError(`${pointer}/${at}/${taken}`, `is a label that every alert has; allowed: another name`);
+  }
   const base = baseOf(rule, pointer, kind, summaryOf(rule, kind), context);
   switch (kind) {
     case "expr":
@@ -177,13 +184,14 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
 
 function baseOf(rule: RuleConfig, pointer: string, kind: Kind, summary: string, context: ProcessorContext) {
   const scope = TEMPLATE_SCOPE[kind];
+  const bySeverity = [rule.by, rule.window?.by, rule.aggregate?.by].some((by) => by !== undefined && Object.hasOwn(by, "severity"));
   const templates = (what: "labels" | "annotations") =>
     Object.entries(rule[what] ?? {}).map(([name, text]) => [name, context.template(`${pointer}/${what}/${name}`, text, scope)] as const);
   return {
     id: rule.id ?? rule.alert,
     alert: rule.alert,
     type: rule.type,
-    labels: new Map([["severity", context.template(pointer, "warning", [])], ...templates("labels")]),
+    labels: new Map([...(bySeverity ? [] : [["severity", context.template(pointer, "warning", [])] as const]), ...templates("labels")]),
     annotations: new Map([["summary", context.template(pointer, summary, scope)], ...templates("annotations")]),
     pointer,
     forMs: durationMs(rule.for),

@@ -48,7 +48,7 @@ const grouping = (scope: readonly string[]): Record<string, object> => ({
     propertyNames: { pattern: "^[a-zA-Z_][a-zA-Z0-9_]*$" },
     additionalProperties: { type: "string", expression: scope, description: "The label's value: text, a number or a boolean." },
   },
-  groups_max: { type: "integer", minimum: 1, maximum: 100_000, default: 1_000, description: "Further groups are counted, and taken together as __other__; that is judged for count, rate, sum, min and max only." },
+  groups_max: { type: "integer", minimum: 1, maximum: 100_000, default: 1_000, description: "Further groups are counted, and taken together as __other__; that is judged for count, rate, sum, min and max only, undivided; of the others they are left out." },
   earlier: duration("Makes `earlier` in `expr` the value this long ago."),
 });
 

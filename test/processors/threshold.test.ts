@@ -130,6 +130,9 @@ test("what does not fit together in a rule is told at its key, before anything r
     "window: { over: 5m }, expr: value > 1": ["needs exactly one of"],
     "window: { over: 5m, count: true, sum: body.x }, expr: value > 1": ["needs exactly one of", "count and sum"],
     "window: { over: 5m, count: body.x == 1, when: body.y == 1 }, expr: value > 1": ["is said twice"],
+    "window: { over: 5m, count: true, by: { alertname: body.x } }, expr: value > 1": ["window.by.alertname", "is a label that every alert has"],
+    "aggregate: { count: true, by: { resource_type: self.state } }, expr: value > 1": ["aggregate.by.resource_type", "another name"],
+    "on: observation, expr: body.x == 1, by: { alertname: body.x }": ["by.alertname", "another name"],
     "aggregate: { avg: body.amount }, expr: value > 1": ["body is not known here"],
   };
   const unlike: string[] = [];

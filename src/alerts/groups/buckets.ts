@@ -72,6 +72,11 @@ export class Buckets {
     return this.#buckets.length;
   }
 
+  /** Event time of the newest observation, ms; -Infinity where there is none. */
+  get newestMs(): number {
+    return this.#buckets.at(-1)?.lastMs ?? -Infinity;
+  }
+
   /** The bucket that an observation of that time belongs to; `isNew` where it was not there. */
   at(timeMs: number): { readonly bucket: Bucket; readonly isNew: boolean } {
     const number = Math.floor(timeMs / this.#division.widthMs);

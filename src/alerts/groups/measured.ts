@@ -1,7 +1,7 @@
 import type { ObservationBehind } from "../../sdk/alert.ts";
 import { Failure, type Expression, type Scope } from "../../sdk/expression.ts";
 import type { Json } from "../../sdk/observation.ts";
-import type { Statistic } from "../../sdk/rule.ts";
+import type { Measure, Statistic } from "../../sdk/rule.ts";
 import { holds, readsNow, type MeasuredRule } from "./condition.ts";
 import { groupKey, labelsOf, OTHER, type Labels } from "./labels.ts";
 import { Group, Work, type ActiveGroupRule, type Bench, type Told } from "./work.ts";
@@ -9,7 +9,7 @@ import { Group, Work, type ActiveGroupRule, type Bench, type Told } from "./work
 /** Name under which a rule remembers what it measures, so that it does not take other numbers for its own. */
 const SPEC = "spec";
 
-/** What still says something when groups are taken together; of the others, what is beyond `groups_max` would page for nothing. */
+/** What still says something when groups are taken together, unless it is divided; of the others, what is beyond `groups_max` would page for nothing. */
 const SOUND_TOGETHER: ReadonlySet<Statistic> = new Set(["count", "rate", "sum", "min", "max"]);
 
 /** A group with a number. */
@@ -40,11 +40,13 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
   protected readonly groups = new Map<string, G>();
   /** Not all resources have been told of: nothing is judged. */
   protected settling = true;
-  /** The group of all that are beyond `groupsMax`, where its number would say nothing. */
-  #unjudged: string | undefined;
+  /** Key of the group of all that are beyond `groupsMax`, where its number would say nothing: then there is no such group. */
+  readonly #meaningless: string | undefined;
 
   constructor(rule: ActiveGroupRule, bench: Bench) {
     super(rule, bench);
+    const { by, measure, dividedBy } = this.declaration as MeasuredRule & { readonly dividedBy?: Measure };
+    if (by.size > 0 && (!SOUND_TOGETHER.has(measure.of) || dividedBy !== undefined)) this.#meaningless = groupKey(otherOf(by.keys()));
   }
 
   override adopt(rule: ActiveGroupRule): void {
@@ -83,7 +85,7 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
     for (const { key, group: labels } of [...this.rule.open].map(([key, { group }]) => ({ key: key as string, group }))) {
       if (labels === undefined || this.groups.has(key)) continue;
       const group = this.make(key, labels);
-      if (this.isMine(labels)) this.groups.set(key, group);
+      if (this.isMine(labels) && key !== this.#meaningless) this.groups.set(key, group);
       else this.end(group, now, this, "rule_removed");
     }
     for (const group of [...this.groups.values()].sort((a, b) => (a.key < b.key ? -1 : 1))) {
@@ -103,17 +105,17 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
     return Object.keys(labels).length === names.length && names.every((name) => Object.hasOwn(labels, name));
   }
 
-  /** The group of these labels, or the one for all further ones. */
-  protected groupOf(labels: Labels): G {
+  /** The group of these labels, or the one for all further ones; undefined where that would say nothing. */
+  protected groupOf(labels: Labels): G | undefined {
     const key = groupKey(labels);
     const known = this.groups.get(key);
     if (known !== undefined) return known;
     if (this.groups.size >= this.groupsMax && Object.keys(labels).length > 0) {
-      this.failed(`there are more than ${this.groupsMax} groups: further ones are taken together`);
-      const other = labelsOf(Object.keys(labels).map((name) => [name, OTHER] as const));
+      const other = otherOf(Object.keys(labels));
       const otherKey = groupKey(other);
-      if (!SOUND_TOGETHER.has(this.declaration.measure.of)) this.#unjudged = otherKey;
-      return this.groups.get(otherKey) ?? this.#add(otherKey, other);
+      const isLeftOut = otherKey === this.#meaningless;
+      this.failed(`there are more than ${this.groupsMax} groups: further ones are ${isLeftOut ? "left out" : "taken together"}`);
+      return isLeftOut ? undefined : (this.groups.get(otherKey) ?? this.#add(otherKey, other));
     }
     return this.#add(key, labels);
   }
@@ -131,7 +133,7 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
 
   /** Judges a group of which something changed; `since`: when that happened. */
   protected judge(group: G, since: number, now: number): void {
-    if (this.settling || group.key === this.#unjudged) return;
+    if (this.settling) return;
     const { value, earlier } = group;
     this.measure(group, now);
     if (!group.stale && Object.is(value, group.value) && Object.is(earlier, group.earlier)) {
@@ -190,4 +192,9 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
     this.failed(value instanceof Failure ? value.message : "the condition is no boolean");
     return undefined;
   }
+}
+
+/** The labels of all further groups. */
+function otherOf(names: Iterable<string>): Labels {
+  return labelsOf([...names].map((name) => [name, OTHER] as const));
 }

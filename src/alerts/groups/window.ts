@@ -84,13 +84,15 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
       : labelsBy(declaration.by, observation, now);
     if (labels instanceof Failure) return this.failed(labels.message);
     const group = this.groupOf(labels);
+    if (group === undefined) return;
     const { bucket, isNew } = group.buckets.at(at);
     for (let i = 0; i < this.#measures.length; i++) {
       if (this.#numbers[i] !== undefined) group.buckets.add(bucket, at, now, i, this.#numbers[i]!, this.#texts[i]);
     }
     this.#remember(group, bucket, isNew);
     this.#observation = observation;
-    this.judge(group, at, now);
+    // What comes late makes true what was not true before the newest one either.
+    this.judge(group, group.buckets.newestMs, now);
     this.#observation = undefined;
   }
 

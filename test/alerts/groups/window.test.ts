@@ -10,6 +10,13 @@ function lines(h: Harness): string[] {
   return h.alerts.filter(({ alert }) => alert !== "ReceiverFailing").map(({ status, alert, group, reason }) => [status.toUpperCase(), alert, JSON.stringify(group), ...(reason === undefined ? [] : [reason])].join(" "));
 }
 
+/** Names under which rules remember something. */
+async function kept(h: Harness): Promise<string[]> {
+  const cells: unknown[] = [];
+  await h.store.load({ name: "rule_memory", columns: [["type", "text"], ["rule", "text"], ["name", "text"], ["value", "json"]], keyColumns: 3 }, (rows) => cells.push(...rows));
+  return cells.filter((_, i) => i % 4 === 2).map(String);
+}
+
 /** Rules behind no track. */
 function untracked(rules: string, more: { receivers?: string } = {}): string {
   return orders({ rules, ...more }).replace("[track/order, threshold/order]", "[threshold/order]");
@@ -163,9 +170,7 @@ test("what is forgotten is deleted from the store: buckets, groups, and all of a
   await using h = await harness(untracked(FAILED));
   const names = async (): Promise<unknown[]> => {
     await h.advance(5 * SECOND);
-    const cells: unknown[] = [];
-    await h.store.load({ name: "rule_memory", columns: [["type", "text"], ["rule", "text"], ["name", "text"], ["value", "json"]], keyColumns: 3 }, (rows) => cells.push(...rows));
-    return cells.filter((_, i) => i % 4 === 2 && String(cells[i]).match(/^(?:bucket|group|began)/) !== null).map((name) => String(name).replace(/\d+/, "N"));
+    return (await kept(h)).filter((name) => /^(?:bucket|group|began)/.test(name)).map((name) => name.replace(/\d+/, "N"));
   };
   for (let i = 0; i < 3; i++) {
     await h.send("feed", { status: "failed", reason: `r${i}` });
@@ -205,4 +210,33 @@ test("what comes late and changes nothing now still leaves at its time", async (
   assert.deepEqual(lines(h), []);
   await h.advance(1);
   assert.deepEqual(lines(h), ["FIRING Median {}"]);
+});
+
+test("`for` begins no sooner than the newest observation that makes the condition true, however late another one comes", async () => {
+  await using h = await harness(orders({ rules: "[{ alert: Many, window: { count: true, over: 1h }, expr: value > 2, for: 10m }]" }));
+  await h.advance(2 * HOUR);
+  const now = h.clock.now();
+  await h.send("feed", [{ id: "a", status: "x", at: now }, { id: "b", status: "x", at: now }]);
+  await h.send("feed", { id: "c", status: "x", at: now - 30 * MINUTE });
+  await h.advance(10 * MINUTE - 1);
+  assert.deepEqual(lines(h), []);
+  await h.advance(1);
+  assert.deepEqual(lines(h), ["FIRING Many {}"]);
+});
+
+test("a group that shares its name with a label of all alerts keeps what it says", async () => {
+  await using h = await harness(untracked("[{ alert: Logged, window: { count: true, over: 1h, by: { severity: body.level } }, expr: value > 0 }]"));
+  await h.send("feed", [{ level: "critical" }, { level: "info" }]);
+  assert.deepEqual(h.alerts.map(({ labels }) => labels["severity"]), ["critical", "info"]);
+});
+
+test("groups beyond groups_max whose number says nothing together page nobody after a restart either, and nothing of them is kept", async () => {
+  for (const measure of ["avg: body.n", "count: body.n > 5, divided_by: { count: true }"]) {
+    await using h = await harness(untracked(`[{ alert: Large, window: { ${measure}, over: 1h, by: { g: body.g }, groups_max: 2 }, expr: value > 0.5 }]`));
+    await h.send("feed", [{ g: "a", n: 0 }, { g: "b", n: 0 }, { g: "c", n: 10 }]);
+    await h.restart(0);
+    assert.deepEqual(lines(h), []);
+    const rows = await kept(h);
+    assert.ok(rows.length > 2 && rows.every((name) => !name.includes("__other__")), rows.join("; "));
+  }
 });
