@@ -1,3 +1,4 @@
+import { exactNumber } from "./database_value.ts";
 import type { Json } from "./observation.ts";
 
 const QUOTE = 0x22;
@@ -39,6 +40,60 @@ export function endOfString(text: string, start: number): number {
     if (backslashes % 2 === 0) return end;
   }
   return text.length;
+}
+
+const DIGITS_SAFE_MAX = 15;
+const ZERO = 0x30;
+const NINE = 0x39;
+const POINT = 0x2e;
+/** A number of so many digits and points, where JSON has values: a key or what is no JSON is not touched. */
+const LONG_NUMBER = /(^\s*|[:,[]\s*)(-?(?:0|[1-9]\d*)(?:\.\d+)?)(?=\s*(?:$|[,\]}]))/g;
+
+/**
+ * `JSON.parse`, but a number that a double does not hold keeps its text: `{"id":9007199254740993}` has the id
+ * `"9007199254740993"`. `integers`: only whole numbers do, and the digits of a fraction beyond a double's are dropped as usual.
+ * Throws what `JSON.parse` throws; how deep the text nests is for the caller to ask (`nestsTooDeep`).
+ */
+export function exactJson(text: string, integers = false): Json {
+  return JSON.parse(hasLongNumber(text) ? quoteInexact(text, integers) : text) as Json;
+}
+
+/** Whether so many digits stand in a row anywhere that a double may not hold them: one character in sixteen is looked at. */
+function hasLongNumber(text: string): boolean {
+  for (let at = DIGITS_SAFE_MAX; at < text.length; at += DIGITS_SAFE_MAX + 1) {
+    if (!isDigit(text.charCodeAt(at))) continue;
+    let start = at;
+    let end = at + 1;
+    while (start > 0 && isDigit(text.charCodeAt(start - 1))) start--;
+    while (end < text.length && isDigit(text.charCodeAt(end))) end++;
+    if (end - start > DIGITS_SAFE_MAX) return true;
+  }
+  return false;
+}
+
+function isDigit(code: number): boolean {
+  return (code >= ZERO && code <= NINE) || code === POINT;
+}
+
+/** The text with quotes around what a double does not hold. Strings are passed over whole: each character is looked at once. */
+function quoteInexact(text: string, integers: boolean): string {
+  let quoted = "";
+  let done = 0;
+  for (let at = 0; at < text.length; ) {
+    const open = text.indexOf('"', at);
+    const end = open === -1 ? text.length : open;
+    if (end - at > DIGITS_SAFE_MAX) {
+      const between = text.slice(at, end);
+      const replaced = between.replace(LONG_NUMBER, (all, before: string, number: string) =>
+        number.length <= DIGITS_SAFE_MAX || (integers && number.includes(".")) || exactNumber(number) !== number ? all : `${before}"${number}"`);
+      if (replaced !== between) {
+        quoted += text.slice(done, at) + replaced;
+        done = end;
+      }
+    }
+    at = open === -1 ? text.length : endOfString(text, open) + 1;
+  }
+  return done === 0 ? text : quoted + text.slice(done);
 }
 
 /**

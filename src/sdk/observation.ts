@@ -104,16 +104,18 @@ export function observation(body: Json | LazyBody, fields: ObservationFields): O
   };
 }
 
-/** A copy with another body and, if given, other attributes. */
-export function withBody(from: Observation, body: Json | LazyBody, attributes = from.attributes): Observation {
+/** A copy with another body and, if given, other attributes, another time, and whether it is a row of a snapshot. */
+export function withBody(
+  from: Observation, body: Json | LazyBody, attributes = from.attributes, time = from.time, snapshot = from.snapshot,
+): Observation {
   return {
     body: bodyOf(body),
     attributes,
-    time: from.time,
+    time,
     source: from.source,
     id: from.id,
     traceparent: from.traceparent,
-    snapshot: from.snapshot,
+    snapshot,
     self: from.self,
     transition: from.transition,
   };
