@@ -104,6 +104,7 @@ function receiverContext(parts: ContextParts, config: ComponentConfig, uses: Use
     failing: (reason) => parts.onFailing(id, reason),
     status: (describe) => parts.onStatus(id, describe),
     refused: (count, reason) => parts.instruments.refused(id, reason).add(count),
+    deadLetter: (observation, reason) => addDeadLetter(parts, id, observation, reason),
   };
 }
 

@@ -66,6 +66,11 @@ export interface ReceiverContext extends Context {
   /** Counts observations that never became one: too large, malformed, refused. */
   refused(count: number, reason: string): void;
   /**
+   * Keeps what could not be decoded (redacted, bounded) for a person to look at; in the commit of the `emit` that follows. For sources
+   * that do not wait for an answer: who does is told, and keeps it.
+   */
+  deadLetter(observation: Observation, reason: string): void;
+  /**
    * Takes the network's place for what this receiver asks (`createHttpClient`), in `sojourn test`. Read in `create`: who reads
    * it can be mocked there, and needs neither credentials nor certificates from files while it is there.
    */

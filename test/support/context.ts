@@ -16,6 +16,7 @@ export interface Recorded {
   readonly reports: string[];
   healed: number;
   readonly refused: { count: number; reason: string }[];
+  readonly deadLetters: { observation: Observation; reason: string }[];
   readonly failed: { observation: Observation; reason: string; onError: OnError }[];
   readonly counted: string[];
   readonly emitted: { batch: Batch; position: Json | undefined }[];
@@ -70,7 +71,7 @@ function base(parts: Parts, recorded: Recorded) {
 }
 
 function recorder(): Recorded {
-  return { reports: [], healed: 0, refused: [], failed: [], counted: [], emitted: [], caughtUp: false, failing: undefined, describe: undefined };
+  return { reports: [], healed: 0, refused: [], deadLetters: [], failed: [], counted: [], emitted: [], caughtUp: false, failing: undefined, describe: undefined };
 }
 
 /** A receiver's context that records what is emitted. */
@@ -87,6 +88,7 @@ export function receiverContext(parts: Parts): { context: ReceiverContext; recor
     failing: (reason) => void (recorded.failing = reason),
     status: (describe) => void (recorded.describe = describe),
     refused: (count, reason) => void recorded.refused.push({ count, reason }),
+    deadLetter: (observation, reason) => void recorded.deadLetters.push({ observation, reason }),
   };
   return { context, recorded };
 }
