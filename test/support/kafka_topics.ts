@@ -145,7 +145,7 @@ export function kafkaTopics(bootstrapBrokers: readonly string[]): KafkaTopics & 
       return found.filter(({ partition, offset }) => offset < end[partition]!).toSorted((a, b) => a.partition - b.partition || a.offset - b.offset);
     },
     async close() {
-      await Promise.all([producer?.close(true), administrator?.close()].map((closing) => closing?.catch(() => undefined)));
+      await Promise.allSettled([Promise.resolve(producer?.close(true)), Promise.resolve(administrator?.close())]);
       producer = undefined;
       administrator = undefined;
     },
