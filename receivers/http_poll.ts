@@ -5,11 +5,11 @@ import { ConfigError } from "../src/sdk/errors.ts";
 import { createHttpClient, type HttpResponse } from "../src/sdk/http.ts";
 import { authorization, checkAuth } from "../src/sdk/http_auth.ts";
 import { BATCH_OBSERVATIONS_MAX } from "../src/sdk/observation.ts";
+import { describeTarget, isDown, keepPolling, newTarget, noteFailure, succeeded, type Target } from "../src/sdk/poll_target.ts";
 import { urlFull } from "../src/sdk/safe_url.ts";
 import { sizeBytes } from "../src/sdk/size.ts";
 import { answerOf, type Answer, type AnswerOptions } from "./http_poll/answer.ts";
 import { httpPollSchema } from "./http_poll/schema.ts";
-import { describeTarget, isDown, keepPolling, newTarget, noteFailure, succeeded, type Target } from "./http_poll/target.ts";
 
 const REDIRECTS_MAX = 5;
 const JITTER_MS_MAX = 5_000;

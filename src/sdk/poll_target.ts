@@ -1,15 +1,16 @@
-import { backoffMs } from "../../src/sdk/backoff.ts";
-import type { Clock } from "../../src/sdk/clock.ts";
-import { messageOf, RetryLaterError } from "../../src/sdk/errors.ts";
-import type { Json } from "../../src/sdk/observation.ts";
-import { formatTime } from "../../src/sdk/time.ts";
+import { backoffMs } from "./backoff.ts";
+import type { Clock } from "./clock.ts";
+import { messageOf, RetryLaterError } from "./errors.ts";
+import type { Json } from "./observation.ts";
+import { formatTime } from "./time.ts";
 
 const BACKOFF_MS_MAX = 300_000;
 const FIRST_DELAY_MS_MAX = 1_000;
 const FAILURES_MAX = 3;
 
-/** One URL with what is known of its health. */
+/** What is asked at an interval, with what is known of its health. */
 export interface Target {
+  /** What to ask: a URL, or for a database its label. */
   readonly url: string;
   /** For people: without credentials, different for each target of the receiver. */
   readonly label: string;
