@@ -17,6 +17,8 @@ interface Sent {
 export interface Delivery {
   /** Emits at once. Call `room` before the next. */
   send(batch: Batch, position: Json, bytes: number): void;
+  /** True while there is no room for another batch. */
+  readonly full: boolean;
   /** Resolves when another batch may be sent, or when stopping: look which. */
   room(): Promise<void>;
   /** Resolves when all that was sent so far has been accepted or, when stopping, has been given up. */
@@ -25,18 +27,35 @@ export interface Delivery {
 
 /**
  * `emit` may reject when nothing was processed. Such a batch is sent again, in order, before anything new is read;
- * until then its position, and what comes after, is not passed on.
+ * until then its position, and what comes after, is not passed on. `onAccepted`: everything up to this position is committed.
  */
-export function createDelivery(context: ReceiverContext, signal: AbortSignal): Delivery {
+export function createDelivery(context: ReceiverContext, signal: AbortSignal, onAccepted?: (position: Json) => void): Delivery {
   let order = 0;
   let bytesPending = 0;
   const pending = new Map<number, Promise<void>>();
   const rejected: Sent[] = [];
   let accepted: Sent | undefined;
-  let wake: (() => void) | undefined;
+  let woken: (() => void)[] = [];
   let retrying: Promise<void> | undefined;
 
-  signal.addEventListener("abort", () => wake?.(), { once: true });
+  signal.addEventListener("abort", wake, { once: true });
+
+  function wake(): void {
+    const waiting = woken;
+    woken = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  function isFull(): boolean {
+    return pending.size >= BATCHES_MAX || bytesPending >= BYTES_MAX || rejected.length > 0;
+  }
+
+  /** Nothing before it still waits, so that what it says of the source holds. */
+  function tell(): void {
+    if (onAccepted === undefined || rejected.length > 0 || accepted === undefined) return;
+    const [first = Infinity] = pending.keys();
+    if (accepted.order < first) onAccepted(accepted.position);
+  }
 
   async function attempt(sent: Sent): Promise<boolean> {
     try {
@@ -56,7 +75,8 @@ export function createDelivery(context: ReceiverContext, signal: AbortSignal): D
     if (taken) bytesPending -= sent.bytes;
     else rejected.push(sent);
     if (pending.size === 0 && rejected.length > 0) retrying ??= retry();
-    wake?.();
+    tell();
+    wake();
   }
 
   async function retry(): Promise<void> {
@@ -69,19 +89,21 @@ export function createDelivery(context: ReceiverContext, signal: AbortSignal): D
       if (rejected.length === 0) context.healed();
     }
     retrying = undefined;
-    wake?.();
+    tell();
+    wake();
   }
 
   return {
+    get full() {
+      return isFull();
+    },
     send(batch, position, bytes) {
       const sent = { order: order++, batch, position, bytes };
       bytesPending += bytes;
       pending.set(sent.order, run(sent));
     },
     async room() {
-      while (!signal.aborted && (pending.size >= BATCHES_MAX || bytesPending >= BYTES_MAX || rejected.length > 0)) {
-        await new Promise<void>((resolve) => void (wake = resolve));
-      }
+      while (!signal.aborted && isFull()) await new Promise<void>((resolve) => void woken.push(resolve));
     },
     async settled() {
       await Promise.all(pending.values());
