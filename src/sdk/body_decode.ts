@@ -1,6 +1,6 @@
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate } from "node:zlib";
-import { JSON_DEPTH_MAX, nestsTooDeep } from "./json_text.ts";
+import { exactJson, JSON_DEPTH_MAX, nestsTooDeep } from "./json_text.ts";
 import type { Json } from "./observation.ts";
 
 /** How a body is to be read. */
@@ -95,7 +95,7 @@ function parseLines(text: string): Decoded {
 function parseJson(text: string): Json {
   if (nestsTooDeep(text)) throw new BodyError("malformed", `JSON nested deeper than ${JSON_DEPTH_MAX} levels`);
   try {
-    return JSON.parse(text) as Json;
+    return exactJson(text, true);
   } catch (error) {
     // V8's message quotes the text, which may hold secrets: only the place is kept.
     const at = /at position (\d+)/.exec((error as Error).message)?.[1];

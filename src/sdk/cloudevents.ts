@@ -1,6 +1,6 @@
 import { bodyKind } from "./body_decode.ts";
 import { exactJson, nestsTooDeep } from "./json_text.ts";
-import type { Attributes, Json } from "./observation.ts";
+import { withBody, type Attributes, type Json, type Observation } from "./observation.ts";
 import { isRow, own, type ChangedRow } from "./row_change.ts";
 import { timeMs } from "./time.ts";
 
@@ -41,6 +41,12 @@ export function cloudEvent(value: Json, headers: Iterable<readonly [string, stri
   const attributes = new Map<string, Json>();
   for (const [name, item] of Object.entries(value)) if (!NOT_DATA.has(name) && item !== null) attributes.set(name, item);
   return eventOf(attributes, () => dataOf(value));
+}
+
+/** The observation with the data as its body, and with what the event says of itself. */
+export function withEvent(from: Observation, { data, attributes, time, traceparent }: CloudEvent): Observation {
+  const made = withBody(from, data, { ...from.attributes, ...attributes }, time ?? from.time);
+  return traceparent === undefined ? made : { ...made, traceparent };
 }
 
 function fromHeaders(headers: Iterable<readonly [string, string]>): Map<string, Json> {

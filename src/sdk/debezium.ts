@@ -1,6 +1,7 @@
 import { decodeBySchema, fieldSchemas, isUnavailable } from "./debezium_value.ts";
 import { isMongo, mongoDocument, mongoKey, mongoUpdate } from "./debezium_mongodb.ts";
-import type { Json } from "./observation.ts";
+import { exactJson, nestsTooDeep } from "./json_text.ts";
+import type { Json, Observation } from "./observation.ts";
 import { firstTime, isRow, NoChange, own, ownText, rowOf, type ChangedRow, type RowChange, type RowOp } from "./row_change.ts";
 
 export interface DebeziumOptions {
@@ -49,6 +50,17 @@ export function debeziumChange(value: Json, { key, flattened }: DebeziumOptions 
     return inEnvelope(payload, schema, keyRow);
   }
   return flat(payload, schema, flattened === true);
+}
+
+/** The key in a message's attributes as `debeziumChange` wants it: JSON where it is an object, else none with columns. */
+export function keyIn({ attributes }: Observation): Json | undefined {
+  const key = attributes["messaging.kafka.message.key"];
+  if (typeof key !== "string" || !key.startsWith("{") || nestsTooDeep(key)) return undefined;
+  try {
+    return exactJson(key);
+  } catch {
+    return undefined;
+  }
 }
 
 /** With its schema (`schemas.enable`), or bare. */

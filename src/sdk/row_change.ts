@@ -84,6 +84,11 @@ export function rowOf(entries: Iterable<readonly [string, Json]>): ChangedRow {
   return Object.fromEntries(entries);
 }
 
+/** A copy without these. */
+export function without(row: ChangedRow, names: ReadonlySet<string>): ChangedRow {
+  return rowOf(Object.entries(row).filter(([name]) => !names.has(name)));
+}
+
 /**
  * An update that gives a row another key is what the direct receiver makes of it: the old row is deleted, a new one created.
  * `key`: its columns; where they are not known, or not changed, the change stays one.

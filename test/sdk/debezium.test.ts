@@ -118,8 +118,8 @@ test("an unchanged column that is stored apart is left out, in whatever form its
 
 test("documents of MongoDB are decoded, with plain values for the types that JSON does not have", () => {
   const source = { connector: "mongodb", name: "fulfillment", ts_ms: 1_763_805_600_123, snapshot: "false", db: "inventory", collection: "customers" };
-  const after = '{"_id": {"$oid": "596e275826f08b2730779e1f"},"n": {"$numberLong": "9007199254740993"},"price": {"$numberDecimal": "10.50"},"at": {"$date": 1763805600123},"then": {"$date": {"$numberLong": "0"}},"a": [{"b": {"$numberInt": "5"}}],"$ref": 1,"id": 12345678901234567890}';
-  const document = { _id: "596e275826f08b2730779e1f", n: "9007199254740993", price: 10.5, at: "2025-11-22T10:00:00.123Z", then: "1970-01-01T00:00:00Z", a: [{ b: 5 }], $ref: 1, id: "12345678901234567890" };
+  const after = '{"_id": {"$oid": "596e275826f08b2730779e1f"},"n": {"$numberLong": "9007199254740993"},"price": {"$numberDecimal": "10.50"},"at": {"$date": 1763805600123},"since": {"$date": {"$numberLong": "0"}},"a": [{"b": {"$numberInt": "5"}}],"$ref": 1,"id": 12345678901234567890}';
+  const document = { _id: "596e275826f08b2730779e1f", n: "9007199254740993", price: 10.5, at: "2025-11-22T10:00:00.123Z", since: "1970-01-01T00:00:00Z", a: [{ b: 5 }], $ref: 1, id: "12345678901234567890" };
   const created = changed({ op: "c", before: null, after, updateDescription: null, source, ts_ms: 1 });
   assert.deepEqual(created.after, document);
   assert.deepEqual([created.source["system"], created.source["database"], created.source["table"]], ["mongodb", "inventory", "customers"]);
