@@ -67,8 +67,8 @@ for (const definition of components) {
         if (!named) continue;
         const timed = /(?:^|_)(?:timeout|interval|ttl|after|for|tolerance|jitter|delay|age|wait)$/.test(key);
         if (timed && schema["format"] !== "duration" && schema["expression"] === undefined) breaches.push(`${path} is no duration`);
-        // The Collector's name, and it counts observations.
-        const counts = key === "queue_size" && /observations/i.test(schema.description ?? "");
+        // The Collector's name, and Kafka's: they count observations.
+        const counts = (key === "queue_size" && /observations/i.test(schema.description ?? "")) || key === "max_poll_records";
         if (/(?:^|_)(?:size|bytes)(?:$|_)/.test(key) && schema["format"] !== "size" && !counts) breaches.push(`${path} is no size`);
         const numeric = [schema.type].flat().some((of) => of === "integer" || of === "number");
         if (!numeric) continue;

@@ -23,6 +23,10 @@ export const safeConfigs: Readonly<Record<string, (at: Surroundings) => readonly
     { urls: [`http://user:${SECRET}@${url(origin).host}/a`, `${origin}/b`], interval: "1s", timeout: "1s" },
     { url: `${origin}/orders`, interval: "1s", method: "POST", body: "{}", auth: { bearer: { token: SECRET } } },
   ],
+  "receiver kafka": ({ origin }) => [
+    { brokers: [url(origin).host], topics: ["orders"], initial_offset: "earliest", sasl: { mechanism: "PLAIN", username: "u", password: SECRET } },
+    { brokers: [url(origin).host], topics: ["/^shop/"], partitions: [0], group_id: "g", tls: {}, sasl: { mechanism: "OAUTHBEARER", token: SECRET } },
+  ],
   "receiver log_tail": ({ folder }) => [{ include: [`${folder}/*.log`], start_at: "beginning" }],
   "receiver webhook": () => [
     { listen: "127.0.0.1:0", path: "/hook", signature: { scheme: "hmac", header: "x-signature", secrets: [SECRET] } },

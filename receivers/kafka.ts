@@ -1,0 +1,95 @@
+import { defineReceiver } from "../src/sdk/component.ts";
+import { durationMs } from "../src/sdk/duration.ts";
+import { ConfigError } from "../src/sdk/errors.ts";
+import { checkKafkaClient, kafkaClientOptions } from "../src/sdk/kafka_client.ts";
+import { sizeBytes } from "../src/sdk/size.ts";
+import { timeMs } from "../src/sdk/time.ts";
+import { createCluster } from "./kafka/cluster.ts";
+import { createConnections } from "./kafka/connections.ts";
+import { startConsumer } from "./kafka/consumer.ts";
+import { decodeJson, decodeRaw, decodeText } from "./kafka/decode.ts";
+import { createFetchSession } from "./kafka/fetch.ts";
+import { createFlow } from "./kafka/flow.ts";
+import { createHealth } from "./kafka/health.ts";
+import { createObserver } from "./kafka/observe.ts";
+import { createPositions } from "./kafka/position.ts";
+import { kafkaSchema } from "./kafka/schema.ts";
+import type { Partition } from "./kafka/state.ts";
+import { createTelemetry, describe } from "./kafka/telemetry.ts";
+import { createSubscription } from "./kafka/subscription.ts";
+import { createUnpack } from "./kafka/unpack.ts";
+
+const DECODERS = { json: decodeJson, text: decodeText, raw: decodeRaw };
+
+/**
+ * Reads topics of Kafka. The position (the next offset of every partition) is in the commit of what the messages did, and the store's
+ * position always wins: no message is lost and none counts twice, whenever the agent, a broker or a connection dies. What the group
+ * is told comes after the commit, and is never read back. Order is kept within a partition, and so for a key.
+ */
+export const kafka = defineReceiver({
+  type: "kafka",
+  summary: "Reads topics of Apache Kafka: JSON, text, Debezium, CloudEvents, Avro and Protobuf with a schema registry.",
+  stability: "beta",
+  schema: kafkaSchema,
+  create(config, context) {
+    checkKafkaClient(config);
+    const initialOffset = config.initial_offset === "earliest" || config.initial_offset === "latest"
+      ? config.initial_offset : timeMs(config.initial_offset);
+    if (initialOffset === undefined) throw new ConfigError("/initial_offset", "is neither earliest, latest nor a time (RFC 3339)");
+    const { partitions: shared } = config;
+    const subscription = createSubscription(config.topics, () => true, typeof shared === "string" ? undefined : shared);
+    const committedOnly = config.isolation_level === "read_committed";
+    const limits = {
+      waitMsMax: durationMs(config.fetch_max_wait), bytesMin: sizeBytes(config.fetch_min_bytes), bytesMax: sizeBytes(config.fetch_max_bytes),
+      partitionBytesMax: sizeBytes(config.max_partition_fetch_bytes), committedOnly,
+    };
+    const failingAfterMs = durationMs(config.failing_after);
+    const observe = createObserver(context, {
+      decode: DECODERS[config.encoding], includeHeaders: config.include_headers ?? [], onError: config.on_error,
+      valueBytesMax: sizeBytes(config.max_message_size),
+    });
+    const stopping = new AbortController();
+    const { signal } = stopping;
+    const partitions = new Map<string, Partition>();
+    let running: { readonly ended: Promise<void>; close(): Promise<void> } | undefined;
+
+    return {
+      async start() {
+        const client = await import("@platformatic/kafka");
+        const { bootstrapBrokers } = await kafkaClientOptions(config);
+        const asking = createConnections(client, config);
+        const fetching = createConnections(client, config);
+        const cluster = createCluster(client, asking, bootstrapBrokers);
+        const positions = createPositions(context.position);
+        const telemetry = createTelemetry(context);
+        const health = createHealth(context, failingAfterMs, () => partitions.values());
+        const flow = createFlow(context, positions, {
+          recordsMax: config.max_poll_records, committedOnly, observe, unpack: createUnpack(client), signal,
+          onProblem: (partition, code) => consumer.problem(partition, code),
+          onProgress(partition) {
+            health.progress(partition);
+            telemetry.progress(partition);
+          },
+          onCommitted: () => undefined,
+        });
+        const consumer = startConsumer(context, {
+          initialOffset, onOffsetExpired: config.on_offset_expired, committedOnly, metadataIntervalMs: durationMs(config.metadata_interval), failingAfterMs,
+        }, {
+          kafka: client, cluster, subscription, positions, flow, partitions, signal,
+          health: { ...health, left: (partition) => { health.left(partition); telemetry.left(partition); } },
+          session: (node, metadata) => createFetchSession(client, fetching, metadata.brokers.get(node)!, limits),
+        });
+        context.status(() => describe(partitions.values()));
+        running = {
+          ended: consumer.done.then(() => flow.settled()).then(() => telemetry.end()),
+          close: async () => void await Promise.all([fetching.close(), asking.close()]),
+        };
+      },
+      async stop() {
+        stopping.abort(new Error("stopping"));
+        await running?.close();
+        await running?.ended;
+      },
+    };
+  },
+});
