@@ -50,7 +50,7 @@ function hinted(hint: Hint, value: unknown): Json {
 /** As the server prints it: the longest run of zero groups as `::`, an IPv4 address within in dots. */
 function inet6(bytes: Uint8Array): string {
   const groups = Array.from({ length: 8 }, (_, i) => (bytes[2 * i]! << 8) | bytes[2 * i + 1]!);
-  let run = { at: -1, length: 1 };
+  let run = { at: -1, length: 0 };
   for (let i = 0; i < 8; i++) {
     let length = 0;
     while (i + length < 8 && groups[i + length] === 0) length++;

@@ -68,7 +68,7 @@ export async function watch(
     recorded, metrics, observations, changes,
     short: () => changes().map(({ op, table, before, after }) => {
       const row = after ?? before;
-      return [op, table, ...(row === null ? [] : [row.id, row.status].filter((part) => part !== undefined))].join(" ");
+      return [op, table, ...(row === null ? [] : [row.id, row.status].filter((part) => part !== undefined).map((part) => JSON.stringify(part).replaceAll("\"", "")))].join(" ");
     }),
     count: (n) => made.until(`${n} observations`, () => observations().length >= n),
     until: (what, holds) => until(what, async () => (holds() ? true : undefined), 20).then(
