@@ -45,7 +45,7 @@ function nameOf(quoted: string | undefined, plain: string | undefined): string |
 function withoutComments(text: string): string {
   let rest = text.trimStart();
   for (;;) {
-    if (/^\/\*M?!/.test(rest)) rest = rest.replace(/^\/\*M?!\d*/, "").trimStart();
+    if (/^\/\*M?!/.test(rest)) rest = rest.replace(/^\/\*M?!\d*/, "").replace("*/", " ").trimStart();
     else if (rest.startsWith("/*")) rest = after(rest, "*/");
     else if (rest.startsWith("#") || /^--\s/.test(rest)) rest = after(rest, "\n");
     else return rest;

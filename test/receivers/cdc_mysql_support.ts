@@ -1,8 +1,9 @@
 import type { TestContext } from "node:test";
-import { cdc } from "../../receivers/cdc.ts";
+import { createMysql } from "../../receivers/cdc/mysql_receiver.ts";
 import type { CdcConfig } from "../../receivers/cdc/schema.ts";
 import { createMetrics } from "../../src/metrics/store.ts";
 import { realClock } from "../../src/sdk/clock.ts";
+import { parseDatabaseUrl } from "../../src/sdk/database.ts";
 import { wholeBody, type Batch, type Json, type Observation } from "../../src/sdk/observation.ts";
 import { receiverContext, type Recorded } from "../support/context.ts";
 import type { Mariadb } from "../support/mariadb.ts";
@@ -56,7 +57,8 @@ export async function watch(
   const { context, recorded } = receiverContext({
     id, clock: realClock, metrics, ...(position === undefined ? {} : { position }), ...(emit === undefined ? {} : { emit }),
   });
-  const receiver = cdc.create(cdcConfig(server, database, tables, config) as never, context);
+  const wanted = cdcConfig(server, database, tables, config);
+  const receiver = createMysql(wanted, parseDatabaseUrl(wanted.url, ["mysql"]), context);
   t.after(() => receiver.stop!());
   await receiver.start!();
   const observations = (): Observation[] => recorded.emitted.flatMap(({ batch }) => batch);
