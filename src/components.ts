@@ -15,12 +15,13 @@ import { transform } from "../processors/transform.ts";
 import { httpPoll } from "../receivers/http_poll.ts";
 import { kafka } from "../receivers/kafka.ts";
 import { logTail } from "../receivers/log_tail.ts";
+import { sqlPoll } from "../receivers/sql_poll.ts";
 import { webhook } from "../receivers/webhook.ts";
 import type { AnyDefinition } from "./sdk/component.ts";
 
 /** Every component of this build: the only list. A component that is not here does not exist. */
 export const components: readonly AnyDefinition[] = [
-  httpPoll, kafka, logTail, webhook,
+  httpPoll, kafka, logTail, sqlPoll, webhook,
   filter, metrics, parse, threshold, track, transform,
   alertmanager, consoleExporter, email, otlp, pagerduty, prometheus, slack, webhookExporter,
 ];

@@ -9,14 +9,14 @@ const RETRY_MS = 1_000;
 interface Sent {
   readonly order: number;
   readonly batch: Batch;
-  readonly position: Json;
+  readonly position: Json | undefined;
   readonly bytes: number;
 }
 
 /** Emits in order and keeps what waits for its commit within bounds. */
 export interface Delivery {
-  /** Emits at once. Call `room` before the next. */
-  send(batch: Batch, position: Json, bytes: number): void;
+  /** Emits at once. Call `room` before the next. Without a position it stays as it is. */
+  send(batch: Batch, position: Json | undefined, bytes: number): void;
   /** True while there is no room for another batch. */
   readonly full: boolean;
   /** Resolves when another batch may be sent, or when stopping: look which. */
@@ -34,7 +34,7 @@ export function createDelivery(context: ReceiverContext, signal: AbortSignal, on
   let bytesPending = 0;
   const pending = new Map<number, Promise<void>>();
   const rejected: Sent[] = [];
-  let accepted: Sent | undefined;
+  let accepted: { readonly order: number; readonly position: Json } | undefined;
   let woken: (() => void)[] = [];
   let retrying: Promise<void> | undefined;
 
@@ -61,7 +61,8 @@ export function createDelivery(context: ReceiverContext, signal: AbortSignal, on
     try {
       // A later batch that was taken nevertheless has moved the position on: it must not go back.
       await context.emit(sent.batch, accepted !== undefined && accepted.order > sent.order ? accepted.position : sent.position);
-      if (accepted === undefined || accepted.order < sent.order) accepted = sent;
+      const { order: at, position } = sent;
+      if (position !== undefined && (accepted === undefined || accepted.order < at)) accepted = { order: at, position };
       return true;
     } catch (error) {
       if (!signal.aborted) context.report(error);

@@ -28,6 +28,11 @@ export const safeConfigs: Readonly<Record<string, (at: Surroundings) => readonly
     { brokers: [url(origin).host], topics: ["/^shop/"], partitions: [0], group_id: "g", tls: {}, sasl: { mechanism: "OAUTHBEARER", token: SECRET } },
   ],
   "receiver log_tail": ({ folder }) => [{ include: [`${folder}/*.log`], start_at: "beginning" }],
+  "receiver sql_poll": ({ origin, folder }) => [
+    { url: `postgres://u:${SECRET}@${url(origin).host}/shop`, query: "SELECT 1 AS id", interval: "1s", timeout: "1s" },
+    { url: `mysql://u:${SECRET}@${url(origin).host}/shop`, query: "SELECT 1 AS id", interval: "1s", timeout: "1s", tracking_column: "id" },
+    { url: `sqlite:${folder}/none.db`, query: "SELECT 1 AS id", interval: "1s", missing: "delete", key: ["id"] },
+  ],
   "receiver webhook": () => [
     { listen: "127.0.0.1:0", path: "/hook", signature: { scheme: "hmac", header: "x-signature", secrets: [SECRET] } },
     { listen: "127.0.0.1:0", path: "/hook", signature: { scheme: "stripe", secrets: [SECRET, `${SECRET}2`] } },
