@@ -1,13 +1,14 @@
 import { createWriteStream } from "node:fs";
 import type { Writable } from "node:stream";
 import type { Alert, Notification } from "../src/sdk/alert.ts";
+import { alertValue } from "../src/sdk/alert_json.ts";
 import { linkOf, pathText, runbookOf, titleOf } from "../src/sdk/alert_story.ts";
 import { cut, jsonLine, printable, summaryText, timeText, valueText } from "../src/sdk/alert_text.ts";
 import { defineExporter } from "../src/sdk/component.ts";
 import { formatDuration } from "../src/sdk/duration.ts";
 import { PermanentError } from "../src/sdk/errors.ts";
 import { notificationOptions } from "../src/sdk/notification_options.ts";
-import { wholeBody, type Batch, type Json, type Observation } from "../src/sdk/observation.ts";
+import { wholeBody, type Batch, type Observation } from "../src/sdk/observation.ts";
 import { sendingQueueSchema } from "../src/sdk/sending_queue.ts";
 
 const BODY_LENGTH_MAX = 1_000;
@@ -142,38 +143,7 @@ function alertPretty(alert: Alert, cause: Cause, now: number): string {
 }
 
 function alertJson(alert: Alert, cause: Cause): string {
-  const time = (ms: number | undefined): string | null => (ms === undefined ? null : timeText(ms));
-  const { acknowledged, observation, story } = alert;
-  return jsonLine({
-    status: alert.status,
-    cause,
-    alert: alert.alert,
-    rule: alert.rule,
-    resource: alert.resource,
-    group: alert.group ?? null,
-    summary: summaryText(alert),
-    labels: alert.labels,
-    annotations: alert.annotations,
-    value: alert.value,
-    limit: alert.limit ?? null,
-    active_at: time(alert.active_at),
-    fired_at: time(alert.fired_at),
-    resolved_at: time(alert.resolved_at),
-    reason: alert.reason ?? null,
-    stale_since: time(alert.stale_since),
-    flapping: alert.flapping,
-    acknowledged: acknowledged === undefined ? null : { ...acknowledged, at: time(acknowledged.at) },
-    details: alert.details,
-    observation: observation === undefined ? null : { ...observation, id: observation.id ?? null, time: time(observation.time) },
-    ...(story === undefined ? {} : { story: storyJson(story) }),
-    trace_id: alert.trace_id,
-    dedup_key: alert.dedup_key,
-  });
-}
-
-function storyJson({ others, transitions, url }: NonNullable<Alert["story"]>): Json {
-  const moves = transitions.map(({ from, to, at, duration }) => ({ from, to, at: timeText(at), duration_seconds: duration / 1_000 }));
-  return { transitions: moves, others, url: url ?? null };
+  return jsonLine(alertValue(alert, cause));
 }
 
 function observationPretty(observation: Observation): string {

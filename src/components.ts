@@ -1,6 +1,7 @@
 import { alertmanager } from "../exporters/alertmanager.ts";
 import { console as consoleExporter } from "../exporters/console.ts";
 import { email } from "../exporters/email.ts";
+import { kafka as kafkaExporter } from "../exporters/kafka.ts";
 import { otlp } from "../exporters/otlp.ts";
 import { pagerduty } from "../exporters/pagerduty.ts";
 import { prometheus } from "../exporters/prometheus.ts";
@@ -23,5 +24,5 @@ import type { AnyDefinition } from "./sdk/component.ts";
 export const components: readonly AnyDefinition[] = [
   httpPoll, kafka, logTail, sqlPoll, webhook,
   filter, metrics, parse, threshold, track, transform,
-  alertmanager, consoleExporter, email, otlp, pagerduty, prometheus, slack, webhookExporter,
+  alertmanager, consoleExporter, email, kafkaExporter, otlp, pagerduty, prometheus, slack, webhookExporter,
 ];

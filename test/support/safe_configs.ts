@@ -53,6 +53,10 @@ export const safeConfigs: Readonly<Record<string, (at: Surroundings) => readonly
   "exporter email": ({ origin }) => [{
     host: "127.0.0.1", port: Number(url(origin).port), encryption: "none", username: "u", password: SECRET, from: "sojourn@example.org", to: ["ops@example.org"],
   }],
+  "exporter kafka": ({ origin }) => [
+    { brokers: [url(origin).host], alerts: { topic: "alerts" }, transitions: { topic: "moves" }, sasl: { mechanism: "SCRAM-SHA-256", username: "u", password: SECRET } },
+    { brokers: [url(origin).host], alerts: { topic: "alerts" }, observations: { topic: "seen" }, tls: {}, sasl: { mechanism: "OAUTHBEARER", token: SECRET } },
+  ],
   "exporter otlp": ({ origin }) => [
     { endpoint: origin, headers: { "x-api-key": SECRET }, interval: "1s", timeout: "1s" },
     { metrics_endpoint: `http://user:${SECRET}@${url(origin).host}/v1/metrics?key=${SECRET}`, encoding: "json", compression: "none", headers: { authorization: `Bearer ${SECRET}` }, interval: "1s" },
