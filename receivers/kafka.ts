@@ -9,7 +9,9 @@ import { createConnections } from "./kafka/connections.ts";
 import { startConsumer } from "./kafka/consumer.ts";
 import { decodeJson, decodeRaw, decodeText } from "./kafka/decode.ts";
 import { createFetchSession } from "./kafka/fetch.ts";
+import { tellCommitted } from "./kafka/committed_offsets.ts";
 import { createFlow } from "./kafka/flow.ts";
+import { createGroup, type Group } from "./kafka/group.ts";
 import { createHealth } from "./kafka/health.ts";
 import { createObserver } from "./kafka/observe.ts";
 import { createPositions } from "./kafka/position.ts";
@@ -37,12 +39,20 @@ export const kafka = defineReceiver({
       ? config.initial_offset : timeMs(config.initial_offset);
     if (initialOffset === undefined) throw new ConfigError("/initial_offset", "is neither earliest, latest nor a time (RFC 3339)");
     const { partitions: shared } = config;
-    const subscription = createSubscription(config.topics, () => true, typeof shared === "string" ? undefined : shared);
+    const { group_id: groupId } = config;
+    if (shared === "group" && groupId === undefined) throw new ConfigError("/group_id", "is missing: partitions: group needs it");
+    if (shared !== "group" && config.group_instance_id !== undefined) throw new ConfigError("/group_instance_id", "is for partitions: group");
+    let group: Group | undefined;
+    const subscription = createSubscription(
+      config.topics, (key) => shared !== "group" || group?.owns(key) === true, typeof shared === "string" ? undefined : shared,
+    );
     const committedOnly = config.isolation_level === "read_committed";
     const limits = {
       waitMsMax: durationMs(config.fetch_max_wait), bytesMin: sizeBytes(config.fetch_min_bytes), bytesMax: sizeBytes(config.fetch_max_bytes),
       partitionBytesMax: sizeBytes(config.max_partition_fetch_bytes), committedOnly,
     };
+    const requestMsMax = durationMs(config.request_timeout);
+    if (requestMsMax <= limits.waitMsMax) throw new ConfigError("/request_timeout", `is not longer than fetch_max_wait (${config.fetch_max_wait})`);
     const failingAfterMs = durationMs(config.failing_after);
     const observe = createObserver(context, {
       decode: DECODERS[config.encoding], includeHeaders: config.include_headers ?? [], onError: config.on_error,
@@ -51,15 +61,25 @@ export const kafka = defineReceiver({
     const stopping = new AbortController();
     const { signal } = stopping;
     const partitions = new Map<string, Partition>();
-    let running: { readonly ended: Promise<void>; close(): Promise<void> } | undefined;
+    let running: { ended(): Promise<void>; close(): Promise<void> } | undefined;
 
     return {
       async start() {
         const client = await import("@platformatic/kafka");
         const { bootstrapBrokers } = await kafkaClientOptions(config);
-        const asking = createConnections(client, config);
-        const fetching = createConnections(client, config);
+        const asking = createConnections(client, config, requestMsMax);
+        const fetching = createConnections(client, config, requestMsMax);
         const cluster = createCluster(client, asking, bootstrapBrokers);
+        const telling = createConnections(client, config, requestMsMax);
+        const toGroup = createCluster(client, telling, bootstrapBrokers);
+        group = groupId === undefined || shared !== "group" ? undefined : createGroup(client, context, { ...config, group_id: groupId }, {
+          sessionTimeoutMs: durationMs(config.session_timeout), heartbeatIntervalMs: durationMs(config.heartbeat_interval),
+          onAssigned: () => consumer.look(), signal,
+        });
+        const told = groupId === undefined ? undefined : tellCommitted(
+          context, (offsets) => (group === undefined ? toGroup.commit(groupId, offsets) : group.commit(offsets)),
+          (key) => group === undefined || group.owns(key), signal,
+        );
         const positions = createPositions(context.position);
         const telemetry = createTelemetry(context);
         const health = createHealth(context, failingAfterMs, () => partitions.values());
@@ -70,25 +90,31 @@ export const kafka = defineReceiver({
             health.progress(partition);
             telemetry.progress(partition);
           },
-          onCommitted: () => undefined,
+          onCommitted: (position) => told?.committed(position),
         });
         const consumer = startConsumer(context, {
           initialOffset, onOffsetExpired: config.on_offset_expired, committedOnly, metadataIntervalMs: durationMs(config.metadata_interval), failingAfterMs,
         }, {
-          kafka: client, cluster, subscription, positions, flow, partitions, signal,
+          kafka: client, cluster, subscription, positions, flow, group, partitions, signal,
           health: { ...health, left: (partition) => { health.left(partition); telemetry.left(partition); } },
           session: (node, metadata) => createFetchSession(client, fetching, metadata.brokers.get(node)!, limits),
         });
         context.status(() => describe(partitions.values()));
         running = {
-          ended: consumer.done.then(() => flow.settled()).then(() => telemetry.end()),
+          async ended() {
+            await consumer.done;
+            await flow.settled();
+            await told?.end();
+            await Promise.all([group?.leave(), telling.close()]);
+            telemetry.end();
+          },
           close: async () => void await Promise.all([fetching.close(), asking.close()]),
         };
       },
       async stop() {
         stopping.abort(new Error("stopping"));
         await running?.close();
-        await running?.ended;
+        await running?.ended();
       },
     };
   },

@@ -1,5 +1,5 @@
 import type { Connection } from "@platformatic/kafka";
-import { messageOf } from "../../src/sdk/errors.ts";
+import { kafkaFailure } from "../../src/sdk/kafka_client.ts";
 import type { Broker, Connections, KafkaClient } from "./connections.ts";
 
 /** What a broker may answer, by the code's meaning. https://kafka.apache.org/protocol.html#protocol_error_codes */
@@ -64,6 +64,7 @@ const REQUESTS = {
 
 export function createCluster(kafka: KafkaClient, connections: Connections, bootstrap: readonly Broker[]): Cluster {
   let known: readonly Broker[] = [];
+  let answering: Broker | undefined;
   let coordinator: Broker | undefined;
 
   /** Sends a request in the newest version that both ends know. */
@@ -78,26 +79,26 @@ export function createCluster(kafka: KafkaClient, connections: Connections, boot
     throw new Error(`the broker takes no version of ${name} that is known here`);
   }
 
-  /** A connection to any broker that can be reached, those of the configuration first. */
-  async function any(): Promise<Connection> {
+  /** Asks any broker, the one that answered last first: one that hangs is not the first again. */
+  async function askAny<Answer>(name: keyof typeof REQUESTS, ...args: unknown[]): Promise<Answer & { version: number }> {
     const reasons: string[] = [];
-    const tried = new Set<string>();
-    for (const broker of [...bootstrap, ...known]) {
-      const label = `${broker.host}:${broker.port}`;
-      if (tried.has(label)) continue;
-      tried.add(label);
+    const candidates = new Map([...(answering === undefined ? [] : [answering]), ...bootstrap, ...known].map((broker) => [`${broker.host}:${broker.port}`, broker]));
+    for (const [label, broker] of candidates) {
       try {
-        return await connections.to(broker);
+        const answer = await ask<Answer>(await connections.to(broker), name, ...args);
+        answering = broker;
+        return answer;
       } catch (error) {
-        if (reasons.length < 3) reasons.push(`${label}: ${messageOf(error)}`);
+        answering = undefined;
+        if (reasons.length < 3) reasons.push(`${label}: ${kafkaFailure(error).message}`);
       }
     }
-    throw new Error(`no broker can be reached: ${reasons.join("; ")}`);
+    throw new Error(`no broker answers: ${reasons.join("; ")}`);
   }
 
   return {
     async metadata(topics) {
-      const answer = await ask<MetadataAnswer>(await any(), "metadata", topics === undefined ? null : [...topics], false, false);
+      const answer = await askAny<MetadataAnswer>("metadata", topics === undefined ? null : [...topics], false, false);
       const brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }] as const));
       known = [...brokers.values()];
       return { brokers, topics: new Map(answer.topics.flatMap((topic) => (topic.name === null ? [] : [[topic.name, topicOf(topic)]]))) };
@@ -114,7 +115,7 @@ export function createCluster(kafka: KafkaClient, connections: Connections, boot
     },
     async commit(group, offsets) {
       if (coordinator === undefined) {
-        const answer = await ask<CoordinatorAnswer>(await any(), "findCoordinator", GROUP, [group]);
+        const answer = await askAny<CoordinatorAnswer>("findCoordinator", GROUP, [group]);
         const found = answer.coordinators?.[0] ?? answer;
         if (found.errorCode !== ErrorCode.NONE) throw brokerError(kafka, found.errorCode!);
         coordinator = { host: found.host!, port: found.port! };

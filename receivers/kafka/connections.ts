@@ -12,7 +12,6 @@ export interface Broker {
 }
 
 const CONNECT_MS_MAX = 5_000;
-const REQUEST_MS_MAX = 30_000;
 
 /** Open connections, one to each broker. */
 export interface Connections {
@@ -24,13 +23,13 @@ export interface Connections {
   close(): Promise<void>;
 }
 
-export function createConnections(kafka: KafkaClient, config: KafkaClientConfig): Connections {
+export function createConnections(kafka: KafkaClient, config: KafkaClientConfig, requestMsMax: number): Connections {
   const open = new Map<string, Promise<Connection>>();
   const versions = new WeakMap<Connection, Promise<ReadonlyMap<number, readonly [number, number]>>>();
   let closed = false;
 
   async function connect(key: string, { host, port }: Broker): Promise<Connection> {
-    const connection = new kafka.Connection(config.client_id, await connectionOptions(config, host));
+    const connection = new kafka.Connection(config.client_id, await connectionOptions(config, host, requestMsMax));
     if (closed) throw new Error("closed");
     const forget = (): void => void open.delete(key);
     // Without a listener its errors would end the process; who waits for an answer is told anyway.
@@ -91,11 +90,11 @@ export function createConnections(kafka: KafkaClient, config: KafkaClientConfig)
   };
 }
 
-async function connectionOptions(config: KafkaClientConfig, host: string): Promise<Client.ConnectionOptions> {
+async function connectionOptions(config: KafkaClientConfig, host: string, requestMsMax: number): Promise<Client.ConnectionOptions> {
   const { sasl, tls, tlsServerName } = await kafkaClientOptions(config);
   return {
     connectTimeout: CONNECT_MS_MAX,
-    requestTimeout: REQUEST_MS_MAX,
+    requestTimeout: requestMsMax,
     ...(sasl === undefined ? {} : { sasl }),
     // An address is no name to ask for: https://www.rfc-editor.org/rfc/rfc6066#section-3
     ...(tls === undefined ? {} : { tls, tlsServerName: tlsServerName === true && isIP(host) !== 0 ? false : tlsServerName ?? false }),

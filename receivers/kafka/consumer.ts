@@ -5,6 +5,7 @@ import { brokerError, ErrorCode, type Cluster, type Metadata, type OffsetAt, typ
 import type { KafkaClient } from "./connections.ts";
 import type { FetchSession } from "./fetch.ts";
 import type { Flow } from "./flow.ts";
+import type { Group } from "./group.ts";
 import type { Health } from "./health.ts";
 import type { Positions } from "./position.ts";
 import { startReader, type Reader } from "./reader.ts";
@@ -29,6 +30,8 @@ export interface ConsumerParts {
   readonly positions: Positions;
   readonly health: Health;
   readonly flow: Flow;
+  /** Undefined: nobody shares the topics with us. */
+  readonly group: Group | undefined;
   /** A session with the broker of that node. */
   readonly session: (node: number, metadata: Metadata) => FetchSession;
   readonly partitions: Map<string, Partition>;
@@ -46,7 +49,7 @@ export interface Consumer {
 
 export function startConsumer(context: ReceiverContext, options: ConsumerOptions, parts: ConsumerParts): Consumer {
   const { clock } = context;
-  const { kafka, cluster, subscription, positions, health, flow, partitions, signal } = parts;
+  const { kafka, cluster, subscription, positions, health, flow, group, partitions, signal } = parts;
   /** Where a partition begins whose offset is not known yet. */
   const starts = new Map<string, PartitionKey & { readonly topicId: string | undefined; readonly at: OffsetAt }>();
   const expired = new Set<Partition>();
@@ -76,6 +79,7 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
     for (const problem of found.problems) context.report(new Error(problem));
     for (const [key, partition] of partitions) if (!found.partitions.has(key) || found.partitions.get(key)!.topicId !== partition.topicId) leave(key, partition);
     for (const key of starts.keys()) if (!found.partitions.has(key)) starts.delete(key);
+    group?.subscribe([...found.topics.keys()], JSON.stringify([...found.topics]));
     let more = 0;
     for (const [key, wanted] of found.partitions) {
       if (partitions.has(key)) continue;
@@ -85,7 +89,7 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
       }
       more++;
       const next = positions.next(wanted.topic, wanted.partition);
-      if (next !== undefined) join(newPartition(wanted, wanted.topicId, next));
+      if (next !== undefined && group === undefined) join(newPartition(wanted, wanted.topicId, next));
       else if (!starts.has(key)) starts.set(key, { ...wanted, at: wanted.firstLook ? options.initialOffset : "earliest" });
     }
   }
@@ -105,11 +109,14 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
   /** Asks where the new ones begin. True when the position has changed. */
   async function begin(metadata: Metadata): Promise<boolean> {
     let changed = false;
+    // Where others may have read meanwhile the group may be further than we ever were.
+    const shared = await group?.committed([...starts.values()]);
     await Promise.all(Array.from(starts, async ([key, start]) => {
       const leader = leaderOf(metadata, start);
       if (leader === undefined) return;
-      const next = await cluster.offset(leader, start, start.at, options.committedOnly)
-        ?? await cluster.offset(leader, start, "latest", options.committedOnly);
+      const before = Math.max(positions.next(start.topic, start.partition) ?? -1, shared?.get(key) ?? -1);
+      const next = before >= 0 ? before
+        : await cluster.offset(leader, start, start.at, options.committedOnly) ?? await cluster.offset(leader, start, "latest", options.committedOnly);
       if (next === undefined || !starts.delete(key) || signal.aborted) return;
       positions.set(start.topic, start.partition, next);
       join(newPartition(start, start.topicId, next));

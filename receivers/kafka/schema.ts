@@ -78,6 +78,10 @@ export const kafkaSchema = {
     metadata_interval: {
       type: "string", format: "duration", default: "30s", description: "How often new topics and partitions are looked for.",
     },
+    request_timeout: {
+      type: "string", format: "duration", default: "30s",
+      description: "A broker that has not answered for so long is given up, and asked again by a new connection. Longer than `fetch_max_wait`.",
+    },
     failing_after: {
       type: "string", format: "duration", default: "30s", description: "Without any broker for so long, the receiver counts as failing.",
     },

@@ -13,6 +13,8 @@ export interface WantedPartition extends PartitionKey {
 
 export interface Matched {
   readonly partitions: ReadonlyMap<string, WantedPartition>;
+  /** The topics that exist, with the number of their partitions: ours or not. */
+  readonly topics: ReadonlyMap<string, number>;
   /** What was asked for and is not there. */
   readonly problems: readonly string[];
 }
@@ -58,12 +60,14 @@ export function createSubscription(topics: readonly string[], only: (key: Partit
     match(metadata, positions) {
       const partitions = new Map<string, WantedPartition>();
       const problems: string[] = [];
+      const topics = new Map<string, number>();
       const known = new Set(patterns.map(({ text }) => text).filter((text) => positions.knows(text)));
       for (const [name, by] of matching(metadata)) {
         const topic = metadata.topics.get(name);
         const firstLook = !positions.knows(name) && !by.some((text) => known.has(text));
         if (topic === undefined || topic.errorCode === ErrorCode.UNKNOWN_TOPIC) problems.push(`topic ${name} does not exist`);
         else if (topic.errorCode === ErrorCode.TOPIC_AUTHORIZATION_FAILED) problems.push(`topic ${name} must not be read: TOPIC_AUTHORIZATION_FAILED`);
+        if (topic !== undefined && topic.partitions.size > 0) topics.set(name, topic.partitions.size);
         const before = positions.id(name);
         if (topic?.id !== undefined && before !== undefined && before !== topic.id) {
           problems.push(`topic ${name} was deleted and created anew: it is read from its beginning`);
@@ -84,7 +88,7 @@ export function createSubscription(topics: readonly string[], only: (key: Partit
         fresh ||= !positions.knows(text);
         positions.know(text, undefined);
       }
-      return { partitions, problems };
+      return { partitions, topics, problems };
     },
     fresh() {
       const was = fresh;
