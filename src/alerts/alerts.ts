@@ -22,7 +22,7 @@ const COMMENT_LENGTH_MAX = 1_000;
 
 /** Every alert, its rule or not: what is open, and what was until a moment ago. */
 export class Alerts implements Persistent, Judge {
-  readonly #memory = new RuleMemory(() => this.#options.changed(false));
+  readonly #memory = new RuleMemory(() => this.#options.changed(false), () => this.#options.clock.now());
   readonly tables = [ALERTS, ...this.#memory.tables];
   readonly #options: AlertsOptions;
   readonly #evaluator: Evaluator;
@@ -57,8 +57,7 @@ export class Alerts implements Persistent, Judge {
     this.#evaluator = new Evaluator({ clock, life, memory, evaluationIntervalMs, onFailure, dropped });
     this.#groups = new GroupEvaluator({
       clock, life, memory, evaluationIntervalMs, onFailure,
-      isHeld: (type) => this.isHeld(type),
-      isStale: (receivers) => this.isStale(receivers),
+      isHeld: (type) => this.isHeld(type), isStale: (receivers) => this.isStale(receivers),
     });
   }
 
@@ -73,9 +72,10 @@ export class Alerts implements Persistent, Judge {
     return this.#evaluator.mayExpire(resource);
   }
 
-  /** What is timed by the clock lies as far back, or ahead, as before it was set. */
+  /** What is timed lies as far back, or ahead, as before the clock was set. */
   setBack(byMs: number): void {
     this.#write([...this.#open()].filter((state) => setBack(state, byMs, this.#options.clock.now())));
+    this.#groups.setBack(byMs);
   }
 
   forget(resource: EvaluatedResource, reason: "deleted" | "expired"): void {

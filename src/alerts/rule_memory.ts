@@ -7,6 +7,9 @@ export const RULE_MEMORY: Table = {
   keyColumns: 3,
 };
 
+/** The one row that is no rule's: until when the agent was there. */
+const ALIVE: readonly Cell[] = ["", "", "alive"];
+
 /** What one rule remembers. */
 interface Memory {
   readonly type: string;
@@ -27,9 +30,25 @@ export class RuleMemory implements Persistent {
   /** By type, by rule: asked with every observation, so without a key that would have to be put together. */
   readonly #types = new Map<string, Map<string, Memory>>();
   readonly #dirty = new Set<Memory>();
+  readonly #now: () => number;
+  #aliveMs: number | undefined;
+  #isAlive = false;
 
-  constructor(changed: () => void) {
+  /** `now`: ms; without it nobody asks until when the agent was there. */
+  constructor(changed: () => void, now: () => number = () => 0) {
     this.#changed = changed;
+    this.#now = now;
+  }
+
+  /** Until when the agent was there, so far as the store knows; undefined: it never was. */
+  get aliveMs(): number | undefined {
+    return this.#aliveMs;
+  }
+
+  /** The next commit says that the agent is there. Every commit of something remembered does, too. */
+  alive(): void {
+    this.#isAlive = true;
+    this.#changed();
   }
 
   get(type: string, rule: string, name: string): Json | undefined {
@@ -69,14 +88,17 @@ export class RuleMemory implements Persistent {
     await store.load(RULE_MEMORY, (cells) => {
       for (let i = 0; i < cells.length; i += 4) {
         const [type, rule, name, value] = cells.slice(i, i + 4) as [string, string, string, string];
-        this.#of(type, rule).values.set(name, JSON.parse(value) as Json);
+        if (rule === "") this.#aliveMs = JSON.parse(value) as number;
+        else this.#of(type, rule).values.set(name, JSON.parse(value) as Json);
       }
     });
   }
 
   drain(changes: TableChange[]): void {
-    if (this.#dirty.size === 0) return;
-    const puts: Cell[] = [];
+    if (this.#dirty.size === 0 && !this.#isAlive) return;
+    this.#isAlive = false;
+    this.#aliveMs = this.#now();
+    const puts: Cell[] = [...ALIVE, JSON.stringify(this.#aliveMs)];
     const deletes: Cell[] = [];
     for (const memory of this.#dirty) {
       const { type, rule, values, dirty } = memory;

@@ -13,12 +13,15 @@ export interface Entry {
 /** One timer for the deadlines of all groups. */
 export class Agenda {
   readonly #clock: Clock;
+  readonly #before: () => void;
   readonly #heap: Entry[] = [];
   #timer: { readonly at: number; readonly timer: Timer } | undefined;
   #stopped = false;
 
-  constructor(clock: Clock) {
+  /** `before` is called before what is due is looked at. */
+  constructor(clock: Clock, before: () => void = () => {}) {
     this.#clock = clock;
+    this.#before = before;
   }
 
   /** Looks at it at `atMs`, not before the next millisecond; Infinity: not at all. Replaces what was said before. */
@@ -63,6 +66,7 @@ export class Agenda {
 
   #due(): void {
     this.#timer = undefined;
+    this.#before();
     const now = this.#clock.now();
     for (let entry = this.#heap[0]; entry !== undefined && entry.at <= now; entry = this.#heap[0]) {
       this.remove(entry);

@@ -38,9 +38,8 @@ export class AggregateWork extends Measured<AggregateRule, AggregateGroup> {
     super(rule, bench);
     const { earlierMs } = this.declaration;
     this.#sampling = { at: Infinity, place: -1, key: "", rank: 0, look: (now) => this.#sample(now) };
-    if (earlierMs === undefined) return;
-    if (this.isForeign(specOf(this.declaration))) Samples.clear(this.memory);
-    this.#samples = new Samples(earlierMs, this.memory);
+    if (earlierMs === undefined || this.isForeign(specOf(this.declaration))) Samples.clear(this.memory);
+    if (earlierMs !== undefined) this.#samples = new Samples(earlierMs, this.memory);
   }
 
   /** Equal means that what is remembered is of the same measure. */
@@ -65,6 +64,10 @@ export class AggregateWork extends Measured<AggregateRule, AggregateGroup> {
 
   override forget(resource: EvaluatedResource, now: number): void {
     if (resource.row < this.#contributions.group.length) this.#put(resource.row, undefined, now, now);
+  }
+
+  override setBack(_byMs: number, now: number): void {
+    for (const group of this.groups.values()) group.changedAt = Math.min(group.changedAt, now);
   }
 
   override close(): void {
@@ -156,7 +159,8 @@ export class AggregateWork extends Measured<AggregateRule, AggregateGroup> {
 
   /** A first listing tells of its rows in any order: an old one must not make of what a newer one did an old breach. */
   #judgeChanged(group: AggregateGroup, since: number, now: number): void {
-    group.changedAt = Math.max(group.changedAt, since);
+    // A clock that is set back must not make of what was the future.
+    group.changedAt = Math.min(now, Math.max(group.changedAt, since));
     this.judge(group, group.changedAt, now);
   }
 
@@ -169,6 +173,8 @@ export class AggregateWork extends Measured<AggregateRule, AggregateGroup> {
 
   #sample(now: number): void {
     const samples = this.#samples!;
+    // Before the receivers have caught up, or while they fail, nobody knows what the resources are.
+    if (this.bench.isHeld(this.rule)) return this.bench.agenda.set(this.#sampling, samples.nextMs(now));
     const groups = [...this.groups.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
     samples.take(now, groups.map((group) => [group.key, group.members.value()] as const));
     for (const group of groups) this.judge(group, now, now);

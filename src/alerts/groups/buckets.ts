@@ -130,6 +130,23 @@ export class Buckets {
     return this.#earlier.tallies;
   }
 
+  /** The clock was set back to `now`: what was counted after that was so long ago as it was before. Gives the numbers that are no more, and buckets that have changed. */
+  setBack(byMs: number, now: number): { readonly taken: readonly number[]; readonly changed: readonly Bucket[] } {
+    const ahead = this.#buckets.filter(({ lastMs }) => lastMs > now);
+    if (ahead.length === 0) return { taken: [], changed: [] };
+    this.#buckets.splice(0, Infinity, ...this.#buckets.filter(({ lastMs }) => lastMs <= now));
+    const changed = new Set<Bucket>();
+    for (const { lastMs, tallies } of ahead) {
+      const { bucket } = this.at(Math.min(now, lastMs + byMs));
+      bucket.lastMs = Math.max(bucket.lastMs, Math.min(now, lastMs + byMs));
+      bucket.tallies.forEach((tally, i) => tally.merge(tallies[i]!));
+      changed.add(bucket);
+    }
+    this.#sum = this.#earlier = undefined;
+    const numbers = new Set(this.#buckets.map(({ number }) => number));
+    return { taken: ahead.flatMap(({ number }) => (numbers.has(number) ? [] : [number])), changed: [...changed] };
+  }
+
   /** When the oldest bucket of the window leaves it; Infinity where none is in it. */
   leavesAt(now: number): number {
     const oldest = this.#buckets[this.#firstIn(now)];

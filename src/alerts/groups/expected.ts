@@ -74,6 +74,7 @@ export class ExpectWork extends Work<ExpectRule> implements Told {
       // What was missed by the schedule before stays missed until it comes; all else begins with the new one.
       if (known !== text || came === undefined) group.doneMs = rule.open.has(group.key) ? 0 : this.#meetsAt(now);
       if (known !== text || came === undefined) this.#remember(group);
+      else this.#notAhead(group, 0, now);
     }
     for (const [name] of this.memory.entries()) {
       if (name.startsWith(CAME) && !this.#groups.has(name.slice(CAME.length))) this.memory.put(name, undefined);
@@ -119,6 +120,10 @@ export class ExpectWork extends Work<ExpectRule> implements Told {
       group.fromMs = now;
       this.#remember(group);
     }
+  }
+
+  override setBack(byMs: number, now: number): void {
+    for (const group of this.#groups.values()) this.#notAhead(group, byMs, now);
   }
 
   look(group: Expected, now: number): void {
@@ -177,6 +182,16 @@ export class ExpectWork extends Work<ExpectRule> implements Told {
     group.lastMs = Math.max(group.lastMs, at);
     group.doneMs = done;
     this.#remember(group);
+  }
+
+  /** What a clock noted that ran ahead is the past: it must not delay what is expected from now on. */
+  #notAhead(group: Expected, byMs: number, now: number): void {
+    const { lastMs, fromMs, doneMs } = group;
+    const back = (ms: number): number => (ms > now ? Math.min(now, ms + byMs) : ms);
+    group.lastMs = back(lastMs);
+    group.fromMs = back(fromMs);
+    group.doneMs = Math.min(doneMs, this.#meetsAt(now));
+    if (group.lastMs !== lastMs || group.fromMs !== fromMs || group.doneMs !== doneMs) this.#remember(group);
   }
 
   /** Up to which time the schedule is met when something comes at `at`. */

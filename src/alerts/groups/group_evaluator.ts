@@ -1,4 +1,5 @@
 import type { Clock } from "../../sdk/clock.ts";
+import { ClockSteps } from "../../sdk/clock_steps.ts";
 import type { EvaluatedResource, Transition } from "../../sdk/resource.ts";
 import type { GroupRule, ObservationFeed } from "../../sdk/rule.ts";
 import type { AlertState } from "../alert_state.ts";
@@ -33,6 +34,7 @@ export interface GroupEvaluatorOptions {
 export class GroupEvaluator {
   readonly #options: GroupEvaluatorOptions;
   readonly #bench: Bench;
+  readonly #steps: ClockSteps;
   #rules: readonly ActiveGroupRule[] = [];
   /** In the order of the rules. */
   #works: Work[] = [];
@@ -44,9 +46,10 @@ export class GroupEvaluator {
 
   constructor(options: GroupEvaluatorOptions) {
     this.#options = options;
+    this.#steps = new ClockSteps(options.clock);
     this.#bench = {
       ...options,
-      agenda: new Agenda(options.clock),
+      agenda: new Agenda(options.clock, () => this.#lookAtClock()),
       isHeld: ({ declaration: { kind, type }, receivers }) =>
         kind !== "always" && kind !== "failing" && (options.isHeld(type) || (receivers !== undefined && options.isStale(receivers))),
     };
@@ -114,14 +117,24 @@ export class GroupEvaluator {
     this.#resume(this.#byType.get(type) ?? []);
   }
 
+  /** The clock was set back by so much (ms, negative). */
+  setBack(byMs: number): void {
+    const now = this.#bench.clock.now();
+    for (const work of this.#works) {
+      work.setBack(byMs, now);
+      work.judgeAll(now);
+    }
+  }
+
   /** A receiver cannot read its source, or can (`undefined`). */
   setFailing(receiver: string, reason: string | undefined): void {
     if (this.#said.has(receiver) && this.#said.get(receiver) === reason) return;
     this.#said.set(receiver, reason);
     const now = this.#bench.clock.now();
     for (const work of this.#works) {
-      const { declaration } = work.rule;
+      const { declaration, receivers } = work.rule;
       if (declaration.kind === "failing" && declaration.receiver === receiver) work.judgeAll(now);
+      else if (reason !== undefined && receivers?.includes(receiver) && this.#options.isStale(receivers)) work.unheard(now);
     }
   }
 
@@ -163,6 +176,14 @@ export class GroupEvaluator {
       };
     }
     this.#feeds = [...byFeed.keys()];
+  }
+
+  /** While the machine was asleep, or by a clock that was set ahead, nobody could hear of anything. Only what is due can say otherwise. */
+  #lookAtClock(): void {
+    const byMs = this.#steps.take();
+    if (byMs <= 0) return;
+    for (const work of this.#works) work.unheard(this.#bench.clock.now() - byMs);
+    this.#resume(this.#works);
   }
 
   #resume(works: readonly Work[]): void {

@@ -12,6 +12,8 @@ const SPEC = "spec";
 /** What still says something when groups are taken together, unless it is divided; of the others, what is beyond `groups_max` would page for nothing. */
 const SOUND_TOGETHER: ReadonlySet<Statistic> = new Set(["count", "rate", "sum", "min", "max"]);
 
+const NONE: Labels = labelsOf([]);
+
 /** A group with a number. */
 export class MeasuredGroup extends Group {
   readonly #work: { readonly rank: number; look(group: MeasuredGroup, now: number): void };
@@ -73,6 +75,14 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
   /** When an alert of the group may be over at the earliest. */
   protected mayEnd(_group: G, now: number): number {
     return now;
+  }
+  /** When all that is measured has been listened to; not later than `now`: it has. */
+  protected wholeAt(now: number): number {
+    return now;
+  }
+  /** What is measured where nothing came. */
+  protected valueOfNothing(): number | undefined {
+    return undefined;
   }
   /** How many groups there may be beside `__other__`. */
   protected get groupsMax(): number {
@@ -151,9 +161,20 @@ export abstract class Measured<Rule extends MeasuredRule, G extends MeasuredGrou
       const mayEndAt = this.mayEnd(group, now);
       if (mayEndAt > now) return this.bench.agenda.set(group, Math.min(mayEndAt, this.changesAt(group, now)));
     }
+    if (verdict.holds && open?.status !== "firing") {
+      // It would hold for nothing at all: it may do so only because nobody listened.
+      const wholeAt = this.wholeAt(now);
+      if (wholeAt > now && this.holdsForNothing(group, now)) return this.bench.agenda.set(group, Math.min(wholeAt, this.changesAt(group, now)));
+    }
     const again = readsNow(declaration) ? now + this.bench.evaluationIntervalMs() : Infinity;
     this.say(group, now, this, Math.min(again, this.changesAt(group, now)));
     if (this.isEmpty(group) && !this.rule.open.has(group.key) && !this.isLasting(group)) this.drop(group);
+  }
+
+  /** Whether it holds where nothing came; of no group in particular: where nothing is known of earlier. */
+  protected holdsForNothing(group: G | undefined, now: number): boolean {
+    const scope = { value: this.valueOfNothing(), earlier: group?.earlier, group: group?.labels ?? NONE };
+    return holds(this.declaration, scope, undefined, now, () => {});
   }
 
   protected override drop(group: G): void {

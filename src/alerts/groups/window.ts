@@ -4,8 +4,10 @@ import { Failure } from "../../sdk/expression.ts";
 import type { Json, Observation } from "../../sdk/observation.ts";
 import { observationExcerpt } from "../../sdk/observation_excerpt.ts";
 import type { Measure, Statistic, WindowRule } from "../../sdk/rule.ts";
+import type { Entry } from "./agenda.ts";
 import { Bucket, Buckets, divisionOf, keptMsOf, type Division } from "./buckets.ts";
 import { distinctText, labelsBy, labelsOf, numberOf, type Labels } from "./labels.ts";
+import { Listening } from "./listening.ts";
 import { Measured, MeasuredGroup } from "./measured.ts";
 import type { Tally } from "./tally.ts";
 import type { ActiveGroupRule, Bench, Group } from "./work.ts";
@@ -14,6 +16,8 @@ import type { ActiveGroupRule, Bench, Group } from "./work.ts";
 const GROUP = "group:";
 const BUCKET = "bucket:";
 const BEGAN = "began";
+/** What is 0 where nothing came; of the others there is no data. */
+const ZERO_OF_NOTHING: ReadonlyMap<Statistic, 0> = new Map((["count", "rate", "sum", "distinct"] as const).map((of) => [of, 0]));
 /** Label of a group that is one resource: the one that alerts about resources have. */
 const RESOURCE_LABEL = "resource_id";
 /** Of all groups of one rule together: where each may have many, fewer groups are told apart. */
@@ -37,10 +41,13 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
   readonly #division: Division;
   readonly #statistics: readonly Statistic[];
   readonly #measures: readonly Measure[];
-  /** Since when observations have been taken. */
-  readonly #beganMs: number;
-  /** What came before this was measured otherwise: until then nothing is over only because it is not in the window. */
-  readonly #wholeAtMs: number;
+  readonly #listening: Listening;
+  /** When something was counted last, by event time, ms; of what is still kept at a restart. */
+  #newestMs = -Infinity;
+  /** Since when nobody has listened; undefined: somebody does. */
+  #unheardSinceMs: number | undefined;
+  /** Notes that somebody listens, where silence says something. */
+  readonly #noting: Entry;
   #observation: Observation | undefined;
   /** What the observation of the moment gives to each measure. */
   readonly #numbers: (number | undefined)[] = [];
@@ -55,10 +62,17 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
     const now = bench.clock.now();
     const isForeign = this.isForeign(specOf(declaration, this.#division));
     if (isForeign) this.#clear();
-    const began = this.memory.get(BEGAN) as readonly [number, number] | undefined;
-    [this.#beganMs, this.#wholeAtMs] = began ?? [now, isForeign ? now + declaration.overMs : now];
-    if (began === undefined) this.memory.put(BEGAN, [this.#beganMs, this.#wholeAtMs]);
+    const began = this.memory.get(BEGAN);
+    const { overMs } = declaration;
+    const keptMs = keptMsOf(this.#division);
+    this.#listening = began === undefined ? new Listening(overMs, keptMs, now, isForeign ? now + overMs : now) : Listening.from(overMs, keptMs, began);
+    if (began === undefined) this.#rememberListening();
+    else this.#unheardSinceMs = bench.memory.aliveMs;
+    this.#noting = { at: Infinity, place: -1, key: "", rank: 0, look: (at) => this.#note(at) };
     this.#restore();
+    for (const { buckets } of this.groups.values()) this.#newestMs = Math.max(this.#newestMs, buckets.newestMs);
+    // The newest was just now, by a clock that ran ahead before the restart.
+    if (this.#newestMs > now) this.setBack(now - this.#newestMs, now);
   }
 
   /** Equal means that what is remembered is of the same measure. */
@@ -90,6 +104,8 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
       if (this.#numbers[i] !== undefined) group.buckets.add(bucket, at, now, i, this.#numbers[i]!, this.#texts[i]);
     }
     this.#remember(group, bucket, isNew);
+    if (at > this.#newestMs) this.#newestMs = at;
+    if (this.#listening.heard(at)) this.#rememberListening();
     this.#observation = observation;
     // What comes late makes true what was not true before the newest one either.
     this.judge(group, group.buckets.newestMs, now);
@@ -118,9 +134,9 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
   protected measure(group: WindowGroup, now: number): void {
     for (const { number } of group.buckets.takeOld(now)) this.#forget(group, number);
     group.value = this.#value(group.buckets.now(now));
-    const { overMs, earlierMs } = this.#division;
+    const { earlierMs } = this.#division;
     if (earlierMs === 0) return;
-    group.earlier = this.#beganMs + overMs + earlierMs <= now ? this.#value(group.buckets.before(now)) : undefined;
+    group.earlier = this.#listening.wholeAt(now, earlierMs) <= now ? this.#value(group.buckets.before(now)) : undefined;
   }
 
   protected isEmpty(group: WindowGroup): boolean {
@@ -128,16 +144,50 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
   }
 
   protected changesAt(group: WindowGroup, now: number): number {
-    const { overMs, earlierMs, widthMs } = this.#division;
+    const { earlierMs, widthMs } = this.#division;
     const leaves = group.buckets.leavesAt(now);
     if (earlierMs === 0) return leaves;
-    const knowsEarlier = this.#beganMs + overMs + earlierMs;
+    const knowsEarlier = this.#listening.wholeAt(now, earlierMs);
     if (group.buckets.size === 0) return knowsEarlier > now ? knowsEarlier : Infinity;
     return Math.min(leaves, (Math.floor(now / widthMs) + 1) * widthMs);
   }
 
   protected override mayEnd(_group: WindowGroup, now: number): number {
-    return now < this.#wholeAtMs ? this.#wholeAtMs : now;
+    return Math.max(now, this.#listening.comparableAtMs);
+  }
+
+  protected override wholeAt(now: number): number {
+    return this.#listening.wholeAt(now, 0);
+  }
+
+  protected override valueOfNothing(): number | undefined {
+    return this.declaration.dividedBy === undefined ? ZERO_OF_NOTHING.get(this.declaration.measure.of) : undefined;
+  }
+
+  override judgeAll(now: number): void {
+    if (this.#unheardSinceMs !== undefined && !this.bench.isHeld(this.rule)) this.resumed(now);
+    super.judgeAll(now);
+    this.#noteAgain(now);
+  }
+
+  override unheard(sinceMs: number): void {
+    this.#unheardSinceMs ??= sinceMs;
+  }
+
+  override resumed(now: number): void {
+    if (this.#unheardSinceMs !== undefined && this.#listening.missed(Math.max(this.#unheardSinceMs, this.#newestMs), now)) this.#rememberListening();
+    this.#unheardSinceMs = undefined;
+  }
+
+  override setBack(byMs: number, now: number): void {
+    if (this.#newestMs > now) this.#newestMs = Math.min(now, this.#newestMs + byMs);
+    this.#listening.setBack(byMs, now);
+    this.#rememberListening();
+    for (const group of this.groups.values()) {
+      const { taken, changed } = group.buckets.setBack(byMs, now);
+      for (const number of taken) this.#forget(group, number);
+      for (const bucket of changed) this.#remember(group, bucket, false);
+    }
   }
 
   protected override drop(group: WindowGroup): void {
@@ -146,6 +196,7 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
   }
 
   override close(): void {
+    this.bench.agenda.remove(this.#noting);
     for (const group of this.groups.values()) this.bench.agenda.remove(group);
   }
 
@@ -207,6 +258,20 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
     }
     // The bucket itself: the commit writes what it holds by then.
     memory.put(type, id, `${BUCKET}${bucket.number}:${group.key}`, bucket as unknown as Json);
+  }
+
+  #note(now: number): void {
+    if (this.#unheardSinceMs === undefined && (this.bench.memory.aliveMs ?? 0) + this.#listening.notedMs <= now) this.bench.memory.alive();
+    this.#noteAgain(now);
+  }
+
+  #noteAgain(now: number): void {
+    if (this.declaration.earlierMs !== undefined || this.holdsForNothing(undefined, now)) this.bench.agenda.set(this.#noting, now + this.#listening.notedMs);
+    else this.bench.agenda.remove(this.#noting);
+  }
+
+  #rememberListening(): void {
+    this.memory.put(BEGAN, this.#listening.toJSON());
   }
 
   #forget(group: WindowGroup, number: number): void {

@@ -94,8 +94,14 @@ export abstract class Work<Rule extends GroupRule = GroupRule> {
 
   forget(_resource: EvaluatedResource, _now: number): void {}
 
+  /** Nobody can hear of what the rule is about, since then. */
+  unheard(_sinceMs: number): void {}
+
   /** Nobody could hear of what the rule is about until now. */
   resumed(_now: number): void {}
+
+  /** The clock was set back to `now`, by so much (ms, negative): all is judged after it. */
+  setBack(_byMs: number, _now: number): void {}
 
   /** The rule is gone: nothing calls it any more. What it remembers stays. */
   close(): void {}
