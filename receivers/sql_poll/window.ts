@@ -51,10 +51,13 @@ export class Window {
   /** Seen before this poll, and not yet met in it. */
   #rest = new Map<string, number>();
   #restCount = 0;
-  /** Rows of this poll, in order, and where each value begins among them. */
-  #read: string[] = [];
+  /** Hashes of this poll's rows, in order, and where each value begins among them. */
+  #read = "";
+  #readCount = 0;
   #groups: { readonly mark: Mark; readonly at: number; readonly inLine: boolean }[] = [];
   #position: TrackingPosition;
+  /** The position is older than what it is made of. */
+  #changed = false;
   #warning: string | undefined;
 
   constructor(column: string, overlapMs: number, start: Mark | undefined, stored: Json | undefined) {
@@ -64,7 +67,7 @@ export class Window {
     this.#cursor = state.cursor;
     this.#from = state.from;
     this.#checkpoints = [...state.checkpoints];
-    for (let at = 0; at < state.seen.length; at += HASH_CHARS) this.#remember(state.seen.slice(at, at + HASH_CHARS));
+    this.#remember(state.seen);
     this.#position = { tracking_column: column, ...state };
   }
 
@@ -78,11 +81,15 @@ export class Window {
 
   /** Rows remembered. */
   get size(): number {
-    return this.#restCount + this.#read.length;
+    return this.#restCount + this.#readCount;
   }
 
   /** What is to be committed with the rows taken so far. While one value has more rows than are remembered: as before them. */
   get position(): Json {
+    if (this.#changed && this.size <= SEEN_MAX) {
+      this.#position = this.#describe();
+      this.#changed = false;
+    }
     return this.#position as unknown as Json;
   }
 
@@ -94,10 +101,11 @@ export class Window {
   /** Takes the next row, in the order of the column. `ahead`: the database finds it at or after the cursor. True: it is new. */
   take(cells: readonly Cell[], mark: Mark, ahead: boolean, now: number): boolean {
     const inLine = advances(mark, this.#cursor, now);
-    if (this.begins(mark)) this.#groups.push({ mark, at: this.#read.length, inLine });
+    if (this.begins(mark)) this.#groups.push({ mark, at: this.#readCount, inLine });
     if (ahead && inLine) this.#cursor = mark;
     const key = hashOf(cells);
-    this.#read.push(key);
+    this.#read += key;
+    this.#readCount++;
     const count = this.#rest.get(key);
     if (count === undefined) return true;
     if (count === 1) this.#rest.delete(key);
@@ -109,7 +117,7 @@ export class Window {
   /** After each page: forgets the oldest rows beyond the limit, and makes a new position. */
   settle(): void {
     this.#trim();
-    if (this.size <= SEEN_MAX) this.#position = this.#describe();
+    this.#changed ||= this.size <= SEEN_MAX;
     if (this.size > TIE_MAX) throw new Error(`more than ${TIE_MAX} rows have the same ${this.#column} (${this.#groups.at(-1)?.mark.value})`);
   }
 
@@ -135,7 +143,7 @@ export class Window {
       this.#checkpoints.splice(0, safe + 1);
       if (mark.value !== this.#from?.mark.value) this.#from = { mark, exclusive: false };
     }
-    this.#position = this.#describe();
+    this.#changed = true;
     return this.#said();
   }
 
@@ -154,8 +162,9 @@ export class Window {
 
   /** What this poll has read is what the next one has seen. */
   #again(): void {
-    for (const key of this.#read) this.#remember(key);
-    this.#read = [];
+    this.#remember(this.#read);
+    this.#read = "";
+    this.#readCount = 0;
     this.#groups = [];
   }
 
@@ -179,8 +188,9 @@ export class Window {
 
   #drop(groups: number): void {
     const { mark } = this.#groups[groups - 1]!;
-    const rows = this.#groups[groups]?.at ?? this.#read.length;
-    this.#read = this.#read.slice(rows);
+    const rows = this.#groups[groups]?.at ?? this.#readCount;
+    this.#read = this.#read.slice(rows * HASH_CHARS);
+    this.#readCount -= rows;
     this.#groups = this.#groups.slice(groups).map((group) => ({ ...group, at: group.at - rows }));
     this.#after(mark);
   }
@@ -191,21 +201,30 @@ export class Window {
     this.#checkpoints = [];
   }
 
-  #remember(key: string): void {
-    this.#rest.set(key, (this.#rest.get(key) ?? 0) + 1);
-    this.#restCount++;
+  #remember(keys: string): void {
+    for (let at = 0; at < keys.length; at += HASH_CHARS) {
+      const key = keys.slice(at, at + HASH_CHARS);
+      this.#rest.set(key, (this.#rest.get(key) ?? 0) + 1);
+      this.#restCount++;
+    }
   }
 
   #describe(): TrackingPosition {
-    let seen = this.#read.join("");
+    let seen = this.#read;
     for (const [key, count] of this.#rest) seen += count === 1 ? key : key.repeat(count);
     return { tracking_column: this.#column, cursor: this.#cursor, from: this.#from, checkpoints: [...this.#checkpoints], seen };
   }
 }
 
-/** Of all its columns; 64 bits, as text. */
+/** Of all its columns; 64 bits, as text. With kinds and lengths, so that no two rows read the same. */
 function hashOf(cells: readonly Cell[]): string {
-  const text = JSON.stringify(cells, (_, cell: Cell) => (typeof cell === "bigint" ? `${cell}n` : cell instanceof Uint8Array ? Buffer.from(cell).toString("latin1") : cell));
+  let text = "";
+  for (const cell of cells) {
+    if (cell === null) text += "-;";
+    else if (typeof cell === "string") text += `${cell.length}:${cell};`;
+    else if (cell instanceof Uint8Array) text += `x${Buffer.from(cell).toString("base64")};`;
+    else text += `${typeof cell}${cell};`;
+  }
   return hash("sha256", text, "base64url").slice(0, HASH_CHARS);
 }
 
