@@ -17,6 +17,14 @@ const SCHEDULE = "schedule";
 /** What is remembered of one that is expected: when it came last (0: never), silence counts from when, up to which time it is done. */
 type Came = readonly [lastMs: number, fromMs: number, doneMs: number];
 
+/** Two times of a schedule, and for what comes after `fromMs` and not after `untilMs` they are those around it. */
+interface Around {
+  readonly missed: number | undefined;
+  readonly coming: number;
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
 class Expected extends Group {
   readonly #work: ExpectWork;
   /** Event time of the last that counted, ms; 0: none has come. */
@@ -57,6 +65,9 @@ export class ExpectWork extends Work<ExpectRule> implements Told {
   readonly #scope: { -readonly [Name in keyof Scope]: Scope[Name] } = { self: undefined, transition: undefined };
   /** Times of the schedule around a moment, which holds until the next is due: all groups ask for the same. */
   #due: { readonly fromMs: number; readonly untilMs: number; readonly time: number | undefined } | undefined;
+
+  /** The same around the last that came. */
+  #came: Around | undefined;
 
   constructor(rule: ActiveGroupRule, bench: Bench) {
     super(rule, bench);
@@ -108,7 +119,7 @@ export class ExpectWork extends Work<ExpectRule> implements Told {
       }
       if (value !== true) return Infinity;
     }
-    this.#came(group, Math.min(resource.eventTime, now));
+    this.#take(group, Math.min(resource.eventTime, now));
     this.look(group, now);
     return Infinity;
   }
@@ -176,7 +187,7 @@ export class ExpectWork extends Work<ExpectRule> implements Told {
     return undefined;
   }
 
-  #came(group: Expected, at: number): void {
+  #take(group: Expected, at: number): void {
     const done = this.#doneBy(group, at);
     if (at <= group.lastMs && done === group.doneMs) return;
     group.lastMs = Math.max(group.lastMs, at);
@@ -196,18 +207,26 @@ export class ExpectWork extends Work<ExpectRule> implements Told {
 
   /** Up to which time the schedule is met when something comes at `at`. */
   #doneBy({ doneMs }: Expected, at: number): number {
-    const { schedule, withinMs } = this.declaration;
-    if (schedule === undefined) return 0;
-    const missed = lastBefore(schedule, at - withinMs - 1);
-    const coming = this.#meetsAt(at);
+    if (this.declaration.schedule === undefined) return 0;
+    const { missed, coming } = this.#around(at);
     const isLate = missed !== undefined && doneMs < missed && at - missed < coming - at;
     return Math.max(doneMs, isLate ? missed : coming);
   }
 
   /** The time of the schedule that something at `at` is in time for. */
   #meetsAt(at: number): number {
+    return this.declaration.schedule === undefined ? 0 : this.#around(at).coming;
+  }
+
+  /** The times of the schedule that something at `at` is between. Reckoned once for all that comes between them: it takes a fifth of a millisecond. */
+  #around(at: number): Around {
     const { schedule, withinMs } = this.declaration;
-    return schedule === undefined ? 0 : (nextAfter(schedule, at - withinMs - 1) ?? Infinity);
+    if (this.#came === undefined || at <= this.#came.fromMs || at > this.#came.untilMs) {
+      const missed = lastBefore(schedule!, at - withinMs - 1);
+      const coming = nextAfter(schedule!, at - withinMs - 1) ?? Infinity;
+      this.#came = { missed, coming, fromMs: (missed ?? -Infinity) + withinMs, untilMs: coming + withinMs };
+    }
+    return this.#came;
   }
 
   /** The last time of the schedule that must have been met, and until when that is so. */

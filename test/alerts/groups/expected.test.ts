@@ -200,3 +200,19 @@ test("a move may be what is expected; that there was none is no failure", async 
   assert.deepEqual(lines(h), []);
   assert.equal(h.now.own.conditionErrors.series("rule/Idle").value, 0);
 });
+
+test("what comes often costs no more because it is expected by a schedule", async () => {
+  const yaml = (schedule: string): string => orders({ rules: `[{ alert: Missed, expect: { within: 30m${schedule} } }]` });
+  const tookMs = async (of: string): Promise<number> => {
+    await using h = await harness(of);
+    const batch = Array.from({ length: 2_000 }, (_, i) => ({ id: "a", status: "x", at: h.clock.now() + i }));
+    await h.advance(10_000);
+    const began = performance.now();
+    await h.send("feed", batch);
+    return performance.now() - began;
+  };
+  await tookMs(yaml(""));
+  const without = await tookMs(yaml(""));
+  const took = await tookMs(yaml(", schedule: { cron: '30 2 * * *', timezone: Europe/Berlin }"));
+  assert.ok(took < 3 * without + 100, `${took} ms, ${without} ms without`);
+});
