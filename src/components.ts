@@ -13,6 +13,7 @@ import { parse } from "../processors/parse.ts";
 import { threshold } from "../processors/threshold.ts";
 import { track } from "../processors/track.ts";
 import { transform } from "../processors/transform.ts";
+import { cdc } from "../receivers/cdc.ts";
 import { httpPoll } from "../receivers/http_poll.ts";
 import { kafka } from "../receivers/kafka.ts";
 import { logTail } from "../receivers/log_tail.ts";
@@ -22,7 +23,7 @@ import type { AnyDefinition } from "./sdk/component.ts";
 
 /** Every component of this build: the only list. A component that is not here does not exist. */
 export const components: readonly AnyDefinition[] = [
-  httpPoll, kafka, logTail, sqlPoll, webhook,
+  cdc, httpPoll, kafka, logTail, sqlPoll, webhook,
   filter, metrics, parse, threshold, track, transform,
   alertmanager, consoleExporter, email, kafkaExporter, otlp, pagerduty, prometheus, slack, webhookExporter,
 ];

@@ -73,7 +73,7 @@ for (const definition of components) {
         const numeric = [schema.type].flat().some((of) => of === "integer" || of === "number");
         if (!numeric) continue;
         if (schema["minimum"] === undefined && schema["exclusiveMinimum"] === undefined) breaches.push(`${path} has no minimum`);
-        if (!key.endsWith("_max") && !counts && !key.endsWith("_per_minute") && key !== "port" && !/ per second/.test(schema.description ?? "")) breaches.push(`${path} is a number without a unit`);
+        if (!key.endsWith("_max") && !counts && !key.endsWith("_per_minute") && key !== "port" && !key.endsWith("_id") && !/ per second/.test(schema.description ?? "")) breaches.push(`${path} is a number without a unit`);
       }
       assert.deepEqual(breaches, []);
     });

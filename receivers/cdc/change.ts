@@ -1,4 +1,4 @@
-import { observation, type Json, type Observation } from "../../src/sdk/observation.ts";
+import { observation, type Attributes, type Json, type Observation } from "../../src/sdk/observation.ts";
 
 /** What happened to a row, in Debezium's letters: created, updated, deleted, read (a snapshot row), truncated (the whole table). */
 export type Op = "c" | "u" | "d" | "r" | "t";
@@ -36,10 +36,15 @@ export function changeObservation(receiver: string, change: Change, time: number
     time,
     // A row that was there before we looked did not move now.
     snapshot: op === "r",
-    attributes: {
-      "db.system.name": source.system,
-      "db.namespace": source.schema === undefined ? source.database : `${source.database}|${source.schema}`,
-      "db.collection.name": source.table,
-    },
+    attributes: changeAttributes(source),
   });
+}
+
+/** What all changes of one table have beside their body. */
+export function changeAttributes({ system, database, schema, table }: ChangeSource): Attributes {
+  return {
+    "db.system.name": system,
+    "db.namespace": schema === undefined ? database : `${database}|${schema}`,
+    "db.collection.name": table,
+  };
 }

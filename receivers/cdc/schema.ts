@@ -1,5 +1,6 @@
 import type { ConfigOf } from "../../src/sdk/component.ts";
 import { databaseSchema } from "../../src/sdk/database.ts";
+import { expectEverySchema } from "../../src/sdk/expect_every.ts";
 
 export const cdcSchema = {
   type: "object",
@@ -38,6 +39,7 @@ export const cdcSchema = {
       type: "integer", minimum: 1, maximum: 4_294_967_295,
       description: "MySQL and MariaDB: the id of this replica, unlike that of every other replica. Default: derived from the host's name and the receiver's id.",
     },
+    ...expectEverySchema,
   },
   examples: [{ url: "postgres://sojourn@db.example/shop", password_file: "/run/secrets/shop", tables: ["orders"], max_slot_lag: "5GiB" }],
 } as const;

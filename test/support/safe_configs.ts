@@ -18,6 +18,9 @@ const url = (origin: string): URL => new URL(origin);
  * of the component's schema; the conformance test says which one is missing.
  */
 export const safeConfigs: Readonly<Record<string, (at: Surroundings) => readonly Json[]>> = {
+  "receiver cdc": ({ origin }) => [
+    { url: `postgres://u:${SECRET}@${url(origin).host}/shop`, tables: ["orders", "audit.log"], max_slot_lag: "1GiB", row_filters: { orders: "id > 0" } },
+  ],
   "receiver http_poll": ({ origin }) => [
     { url: `${origin}/orders?key=${SECRET}`, interval: "1s", headers: { "x-api-key": SECRET }, auth: { basic: { username: "u", password: SECRET } }, each: "body.orders" },
     { urls: [`http://user:${SECRET}@${url(origin).host}/a`, `${origin}/b`], interval: "1s", timeout: "1s" },

@@ -1,0 +1,34 @@
+import type { Connected } from "./postgres_connection.ts";
+import type { Relation } from "./postgres_pgoutput.ts";
+import type { TableFacts } from "./postgres_table.ts";
+import { isCreated, type TypeFacts } from "./postgres_values.ts";
+
+/** A domain over an array of a domain… of so many steps is followed. */
+const STEPS_MAX = 8;
+
+/** What the catalogue says of those types that somebody created, and of those that they are made of. */
+export async function loadTypes({ rows }: Connected, types: readonly number[]): Promise<ReadonlyMap<number, TypeFacts>> {
+  const found = new Map<number, TypeFacts>();
+  let wanted = [...new Set(types.filter(isCreated))];
+  for (let step = 0; wanted.length > 0 && step < STEPS_MAX; step++) {
+    const facts = await rows<{ oid: string; element: string; base: string }>(
+      `SELECT oid::text, CASE WHEN typcategory = 'A' THEN typelem ELSE 0 END::text AS element, typbasetype::text AS base
+       FROM pg_type WHERE oid = ANY ($1::oid[])`, [wanted]);
+    for (const { oid, element, base } of facts) found.set(Number(oid), { element: Number(element), base: Number(base) });
+    wanted = facts.flatMap(({ element, base }) => [Number(element), Number(base)]).filter((oid) => isCreated(oid) && !found.has(oid));
+  }
+  return found;
+}
+
+/** What the stream does not say of a table. */
+export async function loadFacts(connection: Connected, relation: Relation): Promise<TableFacts> {
+  const [types, keys] = await Promise.all([
+    loadTypes(connection, relation.columns.map(({ type }) => type)),
+    relation.identity === "f"
+      ? connection.rows<{ name: string }>(
+        `SELECT a.attname AS name FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+         WHERE i.indrelid = $1::oid AND i.indisprimary`, [relation.id])
+      : [],
+  ]);
+  return { types, primaryKey: keys.map(({ name }) => name) };
+}
