@@ -154,6 +154,18 @@ test("wal2json 1: every change of a transaction is an observation, in order", ()
   assert.deepEqual(read("wal2json", broken).passed, [], "all of a transaction or nothing");
 });
 
+test("messages that a real wal2json (2.5, on PostgreSQL 15) wrote are the changes that were made", () => {
+  const types = '"columntypes":["bigint","text","numeric(20,6)","timestamp(6) without time zone","timestamp with time zone","jsonb","bytea","boolean"]';
+  const values = '"new",12345678901234.123456,"2026-11-22 10:00:00.123456","2026-11-22 08:00:00.123456+00","{\\"a\\": 12345678901234567890}","ff00",true';
+  const insert = `{"xid":726,"nextlsn":"0/1926220","timestamp":"2026-11-22 22:51:08.953606+00","change":[{"kind":"insert","schema":"public","table":"orders","columnnames":["id","status","total","at","tz","doc","raw","b"],${types},"columnvalues":[9007199254740993,${values}]}]}`;
+  const row = { id: "9007199254740993", status: "new", total: "12345678901234.123456", at: "2026-11-22T10:00:00.123456Z", tz: "2026-11-22T08:00:00.123456Z", doc: { a: "12345678901234567890" }, raw: "/wA=", b: true };
+  assert.deepEqual((read("wal2json", insert).bodies[0] as { after: Json }).after, row);
+  // An unchanged TOAST column is missing; the full replica identity has it, and without `pk` nothing says what the key is.
+  const full = '{"action":"U","schema":"public","table":"orders","columns":[{"name":"id","type":"bigint","value":3},{"name":"total","type":"numeric(20,6)","value":null}],"identity":[{"name":"id","type":"bigint","value":2},{"name":"total","type":"numeric(20,6)","value":null},{"name":"note","type":"text","value":"nnn"}]}';
+  assert.deepEqual(read("wal2json", full).bodies, [{ op: "u", before: { id: 2, total: null, note: "nnn" }, after: { id: 3, total: null }, source: { schema: "public", table: "orders", system: "postgresql" } }]);
+  assert.deepEqual(read("wal2json", '{"change":[{"kind":"message","transactional":true,"prefix":"audit","content":"hello \\"x\\""}]}').bodies.length, 1);
+});
+
 test("a CloudEvent becomes its data, one by one or in a batch, its attributes in headers or in the event", () => {
   const event = { specversion: "1.0", id: "1", source: "/shop", type: "order.paid", time: "2025-11-22T10:00:00Z", data: { id: "o1" } };
   const one = read("cloudevents", event, { "url.full": "x" });
