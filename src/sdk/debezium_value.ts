@@ -21,7 +21,7 @@ const NEVER = -9_223_372_036_832_400_000;
 type Decode = (value: Json, schema: Json) => Json;
 
 const MS: Decode = (value) => instant(value, 3);
-const DAYS: Decode = (value) => (typeof value === "number" ? (dateTime(value * SECONDS_OF_DAY)?.slice(0, 10) ?? value) : value);
+const DAYS: Decode = (value) => (typeof value === "number" && Number.isInteger(value) ? (dateTime(value * SECONDS_OF_DAY)?.slice(0, 10) ?? value) : value);
 const TIME_MS: Decode = (value) => timeOfDay(value, 3);
 
 /** By the schema's name. Whatever else has a name (ZonedTimestamp, Uuid, Enum, Xml, IsoDate) is text that says it already. */
