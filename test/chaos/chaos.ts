@@ -111,12 +111,16 @@ function trouble(random: () => number): Failure[] {
   return Array.from({ length: 1 + Math.floor(random() * 2) }, () => kinds[Math.floor(random() * kinds.length)]!);
 }
 
-const STATES = "{ created: { next: [pending] }, failed: { alert: { severity: critical } }, delivered: { terminal: true }, cancelled: { terminal: true } }";
+/** Who does not see every move sees some that skip a state. */
+const states = ({ everyMove }: Source): string =>
+  `{ created: {${everyMove === false ? "" : " next: [pending] "}}, failed: { alert: { severity: critical } }, delivered: { terminal: true }, cancelled: { terminal: true } }`;
 
 function yaml(directory: string, sources: readonly Source[], api: number, metrics: number, pagerduty: FakePagerDuty, slack: FakeSlack): string {
   const idOf = ({ receiver }: Source): string => receiver.slice(0, receiver.indexOf(":"));
-  const tracks = sources.map(({ type, order }) =>
-    `  track/${type}: { type: ${type}, id: ${order}.order_id, state: ${order}.status, sequence: ${order}.seq, time: ${order}.time, states: ${STATES} }`);
+  const tracks = sources.map((source) => {
+    const { type, order } = source;
+    return `  track/${type}: { type: ${type}, id: ${order}.order_id, state: ${order}.status, sequence: ${order}.seq, time: ${order}.time, states: ${states(source)} }`;
+  });
   const pipelines = sources.map((source) => {
     const parse = source.parse === undefined ? "" : `parse/${source.type}, `;
     return `    ${source.type}: { receivers: [${idOf(source)}], processors: [${parse}track/${source.type}], exporters: [prometheus, pagerduty, slack] }`;

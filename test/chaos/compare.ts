@@ -79,13 +79,13 @@ export function compareSlack(slack: FakeSlack, truths: readonly Truth[], kills: 
     const [title, ...lines] = text.split("\n");
     if (lines.length > 0) {
       for (const line of lines) {
-        const [, id] = /^FIRING: .*\b([A-Z]-\d+)\b/.exec(line) ?? [];
+        const [, id] = /^FIRING: .*\b([A-Z]+-\d+)\b/.exec(line) ?? [];
         if (id !== undefined) shared.add(id);
         more += Number(/^\+(\d+) more$/.exec(line)?.[1] ?? 0);
       }
       continue;
     }
-    const [, id] = /\b([A-Z]-\d+)\b/.exec(title!) ?? [];
+    const [, id] = /\b([A-Z]+-\d+)\b/.exec(title!) ?? [];
     assert.ok(id !== undefined, `a message about no order: ${text}`);
     const told = /resolved/i.test(text) ? ended : fired;
     told.set(id, (told.get(id) ?? 0) + 1);

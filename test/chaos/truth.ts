@@ -19,17 +19,20 @@ export interface Order {
 
 /** The truth that the agent is held against at the end. */
 export class Truth {
-  readonly orders = new Map<string, Order>();
+  readonly orders: Map<string, Order>;
   /** `from>to` → how often. */
-  readonly moves = new Map<string, number>();
+  readonly moves: Map<string, number>;
   readonly #random: () => number;
   readonly #prefix: string;
   readonly #movable: Order[] = [];
   #made = 0;
 
-  constructor(prefix: string, random: () => number) {
+  /** `of`: another writer's share of the same truth. */
+  constructor(prefix: string, random: () => number, of?: Truth) {
     this.#prefix = prefix;
     this.#random = random;
+    this.orders = of?.orders ?? new Map();
+    this.moves = of?.moves ?? new Map();
   }
 
   /** Makes an order, or moves one; the caller tells the agent. */
