@@ -99,7 +99,7 @@ function decimal(unscaled: Json | undefined, scale: Json | undefined): Json | un
 function split(value: Json, places: number): readonly [number, number] | undefined {
   const unit = 10 ** places;
   if (typeof value === "number") {
-    if (!Number.isInteger(value)) return undefined;
+    if (!Number.isSafeInteger(value)) return undefined;
     const seconds = Math.floor(value / unit);
     return [seconds, value - seconds * unit];
   }
