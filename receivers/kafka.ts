@@ -7,7 +7,7 @@ import { timeMs } from "../src/sdk/time.ts";
 import { createCluster } from "./kafka/cluster.ts";
 import { createConnections } from "./kafka/connections.ts";
 import { startConsumer } from "./kafka/consumer.ts";
-import { decodeJson, decodeRaw, decodeText } from "./kafka/decode.ts";
+import { checkEncoding, createEncoding } from "./kafka/encoding.ts";
 import { createFetchSession } from "./kafka/fetch.ts";
 import { tellCommitted } from "./kafka/committed_offsets.ts";
 import { createFlow } from "./kafka/flow.ts";
@@ -21,8 +21,6 @@ import { createTelemetry, describe } from "./kafka/telemetry.ts";
 import { createSubscription } from "./kafka/subscription.ts";
 import { createUnpack } from "./kafka/unpack.ts";
 
-const DECODERS = { json: decodeJson, text: decodeText, raw: decodeRaw };
-
 /**
  * Reads topics of Kafka. The position (the next offset of every partition) is in the commit of what the messages did, and the store's
  * position always wins: no message is lost and none counts twice, whenever the agent, a broker or a connection dies. What the group
@@ -35,6 +33,7 @@ export const kafka = defineReceiver({
   schema: kafkaSchema,
   create(config, context) {
     checkKafkaClient(config);
+    checkEncoding(config);
     const initialOffset = config.initial_offset === "earliest" || config.initial_offset === "latest"
       ? config.initial_offset : timeMs(config.initial_offset);
     if (initialOffset === undefined) throw new ConfigError("/initial_offset", "is neither earliest, latest nor a time (RFC 3339)");
@@ -54,10 +53,6 @@ export const kafka = defineReceiver({
     const requestMsMax = durationMs(config.request_timeout);
     if (requestMsMax <= limits.waitMsMax) throw new ConfigError("/request_timeout", `is not longer than fetch_max_wait (${config.fetch_max_wait})`);
     const failingAfterMs = durationMs(config.failing_after);
-    const observe = createObserver(context, {
-      decode: DECODERS[config.encoding], includeHeaders: config.include_headers ?? [], onError: config.on_error,
-      valueBytesMax: sizeBytes(config.max_message_size),
-    });
     const stopping = new AbortController();
     const { signal } = stopping;
     const partitions = new Map<string, Partition>();
@@ -66,7 +61,7 @@ export const kafka = defineReceiver({
     return {
       async start() {
         const client = await import("@platformatic/kafka");
-        const { bootstrapBrokers } = await kafkaClientOptions(config);
+        const { bootstrapBrokers } = await kafkaClientOptions({ ...config, tls: undefined });
         const asking = createConnections(client, config, requestMsMax);
         const fetching = createConnections(client, config, requestMsMax);
         const cluster = createCluster(client, asking, bootstrapBrokers);
@@ -83,8 +78,12 @@ export const kafka = defineReceiver({
         const positions = createPositions(context.position);
         const telemetry = createTelemetry(context);
         const health = createHealth(context, failingAfterMs, () => partitions.values());
+        const encoding = createEncoding(config, context, signal, (trouble) => (trouble === undefined ? health.decodes() : health.failed(trouble)));
+        const observe = createObserver(context, {
+          ...encoding, includeHeaders: config.include_headers ?? [], onError: config.on_error, valueBytesMax: sizeBytes(config.max_message_size),
+        });
         const flow = createFlow(context, positions, {
-          recordsMax: config.max_poll_records, committedOnly, observe, unpack: createUnpack(client), signal,
+          recordsMax: config.max_poll_records, committedOnly, observe, prepare: encoding.prepare, unpack: createUnpack(client), signal,
           onProblem: (partition, code) => consumer.problem(partition, code),
           onProgress(partition) {
             health.progress(partition);
@@ -105,7 +104,7 @@ export const kafka = defineReceiver({
             await consumer.done;
             await flow.settled();
             await told?.end();
-            await Promise.all([group?.leave(), telling.close()]);
+            await Promise.all([group?.leave(), telling.close(), encoding.close()]);
             telemetry.end();
           },
           close: async () => void await Promise.all([fetching.close(), asking.close()]),

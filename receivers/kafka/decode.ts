@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { JSON_DEPTH_MAX, nestsTooDeep } from "../../src/sdk/json_text.ts";
+import { exactJson, JSON_DEPTH_MAX, nestsTooDeep } from "../../src/sdk/json_text.ts";
 import type { Json } from "../../src/sdk/observation.ts";
 
 /** A value that is not what the encoding says. */
@@ -25,12 +25,18 @@ export function decodeText(bytes: Buffer, start: number, end: number): string | 
   return text.includes("\ufffd") && !isUtf8(bytes.subarray(start, end)) ? NOT_UTF8 : text;
 }
 
-export function decodeJson(bytes: Buffer, start: number, end: number): Json | Undecodable {
+/** JSON; a whole number that a double does not hold keeps its digits, as text. */
+export const decodeJson: Decode = (bytes, start, end) => jsonOf(bytes, start, end, true);
+
+/** JSON; any number that a double does not hold keeps its digits, as text. */
+export const decodeExactJson: Decode = (bytes, start, end) => jsonOf(bytes, start, end, false);
+
+function jsonOf(bytes: Buffer, start: number, end: number, integers: boolean): Json | Undecodable {
   const text = decodeText(bytes, start, end);
   if (typeof text !== "string") return text;
   if (nestsTooDeep(text)) return TOO_DEEP;
   try {
-    return JSON.parse(text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text) as Json;
+    return exactJson(text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text, integers);
   } catch {
     // V8's message quotes the text, which may hold secrets.
     return text.trim() === "" ? EMPTY : NOT_JSON;

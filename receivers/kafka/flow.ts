@@ -26,7 +26,7 @@ export interface FlowOptions {
   /** So far is committed. */
   readonly onCommitted: (position: Json) => void;
   /** Called before the records of an answer are read: whatever must be there to decode them. */
-  readonly prepare?: (bytes: Buffer, cursor: () => RecordCursor) => Promise<void>;
+  readonly prepare: ((records: () => RecordCursor) => Promise<void>) | undefined;
 }
 
 /** Where what was fetched becomes observations and is emitted, in order, the position with it. */
@@ -87,12 +87,12 @@ export function createFlow(context: ReceiverContext, positions: Positions, optio
     const { partition, from, answer } = fetched;
     partition.end = options.committedOnly && answer.lastStableOffset >= 0 ? answer.lastStableOffset : answer.highWatermark;
     partition.target ??= partition.end;
-    const cursorOf = (): RecordCursor => new RecordCursor(
-      bytesOf, answer.start, answer.end, from, answer.aborted, options.unpack, (gap) => broken(fetched, gap),
+    const cursorOf = (tells: boolean): RecordCursor => new RecordCursor(
+      bytesOf, answer.start, answer.end, from, answer.aborted, options.unpack, (gap) => { if (tells) broken(fetched, gap); },
     );
     if (answer.end > answer.start) {
-      if (options.prepare !== undefined) await options.prepare(bytesOf, cursorOf);
-      const cursor = cursorOf();
+      if (options.prepare !== undefined) await options.prepare(() => cursorOf(false));
+      const cursor = cursorOf(true);
       const label = String(partition.partition);
       while (!signal.aborted && !partition.gone && cursor.next()) {
         const made = observe(cursor, partition, label);

@@ -10,6 +10,8 @@ export interface Health {
   progress(partition: Partition): void;
   /** A broker gave what it was asked for. */
   worked(): void;
+  /** What is needed to decode is there again. The brokers were there all the time. */
+  decodes(): void;
   /** Something could not be asked; the reason is shown. */
   failed(error: Error): void;
   /** A policy says to read no further: failing for good. */
@@ -32,9 +34,27 @@ export function createHealth(context: ReceiverContext, failingAfterMs: number, p
   const isLost = ({ blockedSince, halted }: Partition): boolean =>
     halted || (blockedSince !== undefined && clock.monotonicMs() - blockedSince >= failingAfterMs);
 
+  const isDone = ({ target, next }: Partition): boolean => target !== undefined && next >= target;
+
+  /** What is there by now is due before it works again. `end`: where that ends, if it is known; else the next answer says. */
+  function works(end: (partition: Partition) => number | undefined): void {
+    if (failedSince === undefined) return;
+    failedSince = undefined;
+    lastError = undefined;
+    context.healed();
+    if (!failing) return;
+    for (const partition of partitions()) {
+      partition.target = end(partition);
+      behind.add(partition);
+    }
+  }
+
   function lookCaughtUp(): void {
     if ((caughtUp && !failing) || failedSince !== undefined) return;
-    for (const partition of behind) if (!isLost(partition)) return;
+    for (const partition of behind) {
+      if (isDone(partition)) behind.delete(partition);
+      else if (!isLost(partition)) return;
+    }
     if (!caughtUp) context.caughtUp();
     caughtUp = true;
     // Only now: what was stale is judged again as soon as this is said, after the news was processed.
@@ -48,20 +68,11 @@ export function createHealth(context: ReceiverContext, failingAfterMs: number, p
     joined: (partition) => void behind.add(partition),
     left: (partition) => void behind.delete(partition),
     progress(partition) {
-      if (partition.target === undefined || partition.next < partition.target) return;
+      if (!isDone(partition)) return;
       if (behind.delete(partition) && behind.size === 0) lookCaughtUp();
     },
-    worked() {
-      if (failedSince === undefined) return;
-      failedSince = undefined;
-      lastError = undefined;
-      context.healed();
-      if (!failing) return;
-      for (const partition of partitions()) {
-        partition.target = undefined;
-        behind.add(partition);
-      }
-    },
+    worked: () => works(() => undefined),
+    decodes: () => works(({ end }) => end),
     failed(error) {
       failedSince ??= clock.monotonicMs();
       lastError = error;

@@ -1,11 +1,16 @@
 import type { ReceiverContext } from "../../src/sdk/component.ts";
 import { observation, type Json, type Observation } from "../../src/sdk/observation.ts";
 import { textOrBase64, Undecodable, type Decode } from "./decode.ts";
+import type { Shape } from "./shape.ts";
 import type { RecordCursor } from "./records.ts";
 import type { Partition } from "./state.ts";
 
 export interface ObserveOptions {
   readonly decode: Decode;
+  /** Makes of the decoded value what the encoding says beyond that. */
+  readonly shape?: Shape | undefined;
+  /** A key that is not text; undefined: it is. */
+  readonly decodeKey?: ((bytes: Buffer, start: number, end: number) => string | undefined) | undefined;
   readonly includeHeaders: readonly string[];
   readonly onError: "drop" | "pass" | "dead_letter";
   readonly valueBytesMax: number;
@@ -25,7 +30,7 @@ const EXCERPT_BYTES_MAX = 16_384;
  */
 export function createObserver(context: ReceiverContext, options: ObserveOptions) {
   const { id: source, clock } = context;
-  const { decode, onError, valueBytesMax } = options;
+  const { decode, decodeKey, shape, onError, valueBytesMax } = options;
   const wanted = new Map(options.includeHeaders.map((name) => [name, `messaging.kafka.message.header.${name}`]));
 
   function attributesOf(record: RecordCursor, topic: string, partition: string): Mutable {
@@ -37,7 +42,7 @@ export function createObserver(context: ReceiverContext, options: ObserveOptions
       "messaging.destination.name": topic,
       "messaging.destination.partition.id": partition,
       "messaging.kafka.offset": record.offset,
-      "messaging.kafka.message.key": textOrBase64(record.bytes, keyStart, Math.min(keyEnd, keyStart + KEY_BYTES_MAX)),
+      "messaging.kafka.message.key": decodeKey?.(record.bytes, keyStart, keyEnd) ?? textOrBase64(record.bytes, keyStart, Math.min(keyEnd, keyStart + KEY_BYTES_MAX)),
     };
   }
 
@@ -61,7 +66,8 @@ export function createObserver(context: ReceiverContext, options: ObserveOptions
 
   /** What cannot be an observation: counted, and kept where `on_error` says. */
   function refuse(record: RecordCursor, attributes: Mutable, time: number, counted: string, reason: string): Observation | undefined {
-    const { bytes, valueStart: start, valueEnd } = record;
+    const { bytes, valueEnd } = record;
+    const start = record.valueStart < 0 ? valueEnd : record.valueStart;
     context.refused(1, counted);
     if (onError === "pass" && counted === "undecodable") return observation(textOrBase64(bytes, start, valueEnd), { time, source, attributes });
     if (onError === "dead_letter") {
@@ -82,6 +88,9 @@ export function createObserver(context: ReceiverContext, options: ObserveOptions
       return refuse(record, attributes, time, "too_large", `a value of ${valueEnd - valueStart} bytes; at most ${valueBytesMax} are taken`);
     } else body = decode(record.bytes, valueStart, valueEnd);
     if (body instanceof Undecodable) return refuse(record, attributes, time, "undecodable", body.reason);
-    return observation(body, { time, source, attributes, traceparent });
+    const plain = observation(body, { time, source, attributes, traceparent });
+    if (shape === undefined) return plain;
+    const shaped = shape(plain, record);
+    return shaped instanceof Undecodable ? refuse(record, attributes, time, "undecodable", shaped.reason) : shaped;
   };
 }

@@ -1,5 +1,7 @@
 import { expectEverySchema } from "../../src/sdk/expect_every.ts";
+import { authSchema } from "../../src/sdk/http_auth.ts";
 import { kafkaClientProperties } from "../../src/sdk/kafka_client.ts";
+import { tlsSchema } from "../../src/sdk/tls.ts";
 
 /** Keys of a `kafka` receiver. */
 export const kafkaSchema = {
@@ -49,8 +51,24 @@ export const kafkaSchema = {
         + "that partition no further and count as failing. What was missed is counted as refused (`expired`).",
     },
     encoding: {
-      type: "string", enum: ["json", "text", "raw"], default: "json",
-      description: "How a message's value is read. `raw`: base64. A null value (a tombstone) is a null body.",
+      type: "string", enum: ["json", "text", "raw", "debezium", "cloudevents", "avro", "protobuf"], default: "json",
+      description: "How a message's value is read. `raw`: base64. `debezium`: a change of a row, `op`, `before`, `after`, `source`, whose snapshot "
+        + "rows invent no transition. `cloudevents`: structured or binary. `avro` and `protobuf` need a `schema_registry`. "
+        + "A null value (a tombstone) is a null body; with `debezium` it is passed over unless `flattened`, with `cloudevents` unless headers make it one.",
+    },
+    flattened: {
+      type: "boolean", default: false,
+      description: "With `debezium`: rows come without their envelope (`ExtractNewRecordState`), and a tombstone deletes the row that its key names.",
+    },
+    schema_registry: {
+      type: "object", additionalProperties: false, required: ["url"],
+      description: "Confluent's, or one that speaks as it does: values begin with a zero byte and the id of their schema, keys may. "
+        + "Schemas are asked for once. While the registry cannot be asked, reading waits.",
+      properties: {
+        url: { type: "string", minLength: 1, description: "Its address, such as https://registry.example:8081." },
+        auth: authSchema("Files are read before each question."),
+        tls: tlsSchema,
+      },
     },
     on_error: {
       type: "string", enum: ["drop", "pass", "dead_letter"], default: "dead_letter",

@@ -13,7 +13,7 @@ export type Config = ConfigOf<typeof kafka.schema>;
 export function config(cluster: Pick<Kafka, "bootstrap">, topics: string | readonly string[], parts: Partial<Config> = {}): Config {
   return {
     brokers: [...cluster.bootstrap], topics: [topics].flat() as string[], partitions: "all", client_id: "sojourn", initial_offset: "earliest",
-    on_offset_expired: "earliest", encoding: "json", on_error: "dead_letter", isolation_level: "read_committed", max_poll_records: 5_000,
+    on_offset_expired: "earliest", encoding: "json", flattened: false, on_error: "dead_letter", isolation_level: "read_committed", max_poll_records: 5_000,
     fetch_min_bytes: "1B", fetch_max_wait: "100ms", fetch_max_bytes: "16MiB", max_partition_fetch_bytes: "1MiB", max_message_size: "4MiB",
     metadata_interval: "300ms", failing_after: "30s", request_timeout: "10s", session_timeout: "6s", heartbeat_interval: "200ms", ...parts,
   } as Config;

@@ -29,6 +29,8 @@ export const safeConfigs: Readonly<Record<string, (at: Surroundings) => readonly
   "receiver kafka": ({ origin }) => [
     { brokers: [url(origin).host], topics: ["orders"], initial_offset: "earliest", sasl: { mechanism: "PLAIN", username: "u", password: SECRET } },
     { brokers: [url(origin).host], topics: ["/^shop/"], partitions: [0], group_id: "g", tls: {}, sasl: { mechanism: "OAUTHBEARER", token: SECRET } },
+    { brokers: [url(origin).host], topics: ["orders"], encoding: "avro", schema_registry: { url: origin, auth: { basic: { username: "u", password: SECRET } } } },
+    { brokers: [url(origin).host], topics: ["orders"], encoding: "protobuf", schema_registry: { url: origin, auth: { bearer: { token: SECRET } } } },
   ],
   "receiver log_tail": ({ folder }) => [{ include: [`${folder}/*.log`], start_at: "beginning" }],
   "receiver sql_poll": ({ origin, folder }) => [
