@@ -105,6 +105,8 @@ async function prepared(ask: (sql: string) => Promise<unknown>, statementMs: num
   const mariadb = /mariadb/i.test(version?.version ?? "");
   const limit = mariadb ? `max_statement_time = ${statementMs / 1_000}` : `max_execution_time = ${statementMs}`;
   await ask(`SET SESSION time_zone = '+00:00', SESSION ${limit}`);
+  // A statement such as DROP TABLE ends the transaction that it comes in, and with it what holds for that one.
+  await ask("SET SESSION TRANSACTION READ ONLY");
   return mariadb;
 }
 

@@ -11,6 +11,8 @@ const DECIMAL = /^-?\d{1,400}(?:\.\d{1,400})?$/;
 export function exactNumber(text: string): number | string {
   if (!DECIMAL.test(text)) return text;
   const value = Number(text);
+  // A double may hold it by chance, but not its neighbours: an id must not be a number for one row and text for the next.
+  if (Math.abs(value) > Number.MAX_SAFE_INTEGER) return text;
   if (value === 0) return canonical(text) === "0" ? 0 : text;
   return String(value) === canonical(text) ? value : text;
 }
