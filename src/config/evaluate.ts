@@ -9,6 +9,7 @@ import { describeMissing } from "./references.ts";
 import type { Schema } from "./schema_walk.ts";
 import { serviceConfig } from "./service.ts";
 import { suggestion } from "../sdk/suggest.ts";
+import { tellingProblems, tellingWarnings } from "./telling.ts";
 import { testSchema } from "./tests_schema.ts";
 import { child, isNull, locate, mappingAt, toJson, type Mapping, type Tree } from "./tree.ts";
 import { COMPONENT_SECTIONS } from "./union.ts";
@@ -85,6 +86,7 @@ export function evaluate(evaluator: Evaluator, tree: Mapping, running: Running, 
     const written = isNull(given) ? mappingAt([], here) : given;
     const validated = validatedBy(evaluator, definition, written);
     issues.addAll(validated.problems);
+    if (kind === "exporter" && validated.problems.length === 0) issues.addAll(tellingProblems(written, validated.value));
     const key = keyOf(kind, id);
     const known = components.get(key);
     const made: Defined = { kind, id, ...here, tree: written, validated };
@@ -149,6 +151,7 @@ export function evaluate(evaluator: Evaluator, tree: Mapping, running: Running, 
   const warnings = [...components]
     .filter(([key, made]) => !used.has(key) && made.validated.problems.length === 0)
     .map(([, made]) => ({ place: made.place, path: made.path, message: `${made.kind} ${made.id} is in no pipeline, so it does not run` }));
+  for (const [key, { kind, tree: at }] of components) if (kind === "exporter" && used.has(key)) warnings.push(...tellingWarnings(at));
   for (const key of components.keys()) if (!used.has(key)) components.delete(key);
   return { components, pipelines, service: about.service, serviceRedacted: about.redacted, serviceTree, tests, issues: issues.list, warnings };
 }
