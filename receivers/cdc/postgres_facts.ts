@@ -1,3 +1,4 @@
+import type { Clock } from "../../src/sdk/clock.ts";
 import type { Connected } from "./postgres_connection.ts";
 import type { Relation } from "./postgres_pgoutput.ts";
 import type { TableFacts } from "./postgres_table.ts";
@@ -5,6 +6,9 @@ import { isCreated, type TypeFacts } from "./postgres_values.ts";
 
 /** A domain over an array of a domain… of so many steps is followed. */
 const STEPS_MAX = 8;
+/** A transaction is in the log a moment before others see what it did to the catalogue. */
+const UNSEEN_LOOKS_MAX = 20;
+const UNSEEN_MS = 25;
 
 /** What the catalogue says of those types that somebody created, and of those that they are made of. */
 export async function loadTypes({ rows }: Connected, types: readonly number[]): Promise<ReadonlyMap<number, TypeFacts>> {
@@ -20,15 +24,17 @@ export async function loadTypes({ rows }: Connected, types: readonly number[]): 
   return found;
 }
 
-/** What the stream does not say of a table. */
-export async function loadFacts(connection: Connected, relation: Relation): Promise<TableFacts> {
-  const [types, keys] = await Promise.all([
-    loadTypes(connection, relation.columns.map(({ type }) => type)),
-    relation.identity === "f"
-      ? connection.rows<{ name: string }>(
-        `SELECT a.attname AS name FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-         WHERE i.indrelid = $1::oid AND i.indisprimary`, [relation.id])
-      : [],
-  ]);
+/** What the stream does not say of a table. A type that was dropped since is not there any more: its values stay text. */
+export async function loadFacts(connection: Connected, relation: Relation, clock: Clock): Promise<TableFacts> {
+  const created = relation.columns.map(({ type }) => type).filter(isCreated);
+  let types = await loadTypes(connection, created);
+  for (let look = 1; look < UNSEEN_LOOKS_MAX && created.some((type) => !types.has(type)); look++) {
+    await clock.sleep(UNSEEN_MS);
+    types = await loadTypes(connection, created);
+  }
+  if (relation.identity !== "f") return { types, primaryKey: [] };
+  const keys = await connection.rows<{ name: string }>(
+    `SELECT a.attname AS name FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+     WHERE i.indrelid = $1::oid AND i.indisprimary`, [relation.id]);
   return { types, primaryKey: keys.map(({ name }) => name) };
 }

@@ -74,7 +74,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
   function describe(relation: Relation): Promise<Table | undefined> | undefined {
     const name = `${relation.schema}.${relation.table}`;
     if (!watched.has(name)) return undefined;
-    return loadFacts(admin, relation).then((facts) => tableOf(at.database.database, relation, facts));
+    return loadFacts(admin, relation, clock).then((facts) => tableOf(at.database.database, relation, facts));
   }
 
   async function openMissing(): ReturnType<typeof openSnapshot> {

@@ -24,8 +24,8 @@ export class StreamedTransactions {
 
   /** Keeps a copy. Throws `StreamedTooLarge` when all that is kept would be more than allowed. */
   add(transaction: number, xid: number, message: Buffer): void {
+    if (this.#bytes + message.length > this.#bytesMax) throw new StreamedTooLarge(`transactions under way hold more than ${this.#bytesMax} bytes: from now on the server keeps them`);
     this.#bytes += message.length;
-    if (this.#bytes > this.#bytesMax) throw new StreamedTooLarge(`transactions under way hold more than ${this.#bytesMax} bytes`);
     let parts = this.#parts.get(transaction);
     if (parts === undefined) this.#parts.set(transaction, (parts = []));
     parts.push({ xid, message: Buffer.from(message) });

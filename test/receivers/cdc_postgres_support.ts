@@ -2,10 +2,38 @@ import { cdc } from "../../receivers/cdc.ts";
 import { createMetrics } from "../../src/metrics/store.ts";
 import { realClock, type Clock } from "../../src/sdk/clock.ts";
 import type { ConfigOf, Receiver } from "../../src/sdk/component.ts";
+import { NotAcceptedError } from "../../src/sdk/errors.ts";
 import { wholeBody, type Batch, type Json, type Observation } from "../../src/sdk/observation.ts";
 import { receiverContext, type Recorded } from "../support/context.ts";
-import type { Postgres } from "../support/postgres.ts";
+import { after, test, type TestContext } from "node:test";
+import { POSTGRES_VERSIONS, startPostgres, type Postgres, type PostgresOptions, type PostgresVersion } from "../support/postgres.ts";
 import { pause } from "../support/waiting.ts";
+
+/** The servers of a test file: each is started once, with the first test that needs it. */
+export function servers(options: PostgresOptions = {}): (t: TestContext, version?: PostgresVersion) => Promise<Postgres | undefined> {
+  const started = new Map<PostgresVersion, Promise<Postgres | undefined>>();
+  after(async () => {
+    for (const server of started.values()) await (await server.catch(() => undefined))?.[Symbol.asyncDispose]();
+  });
+  return async (t, version = 15) => {
+    let server = started.get(version);
+    if (server === undefined) started.set(version, (server = startPostgres({ skip: () => undefined }, { ...options, version })));
+    // Whoever comes first and whoever comes later are skipped alike.
+    return (await server) ?? startPostgres(t, { ...options, version });
+  };
+}
+
+/** A test for the oldest and the newest server that there is. */
+export function checks(on: ReturnType<typeof servers>): (name: string, run: (server: Postgres, version: PostgresVersion) => Promise<void>) => void {
+  return (name, run) => {
+    for (const version of POSTGRES_VERSIONS) {
+      test(`PostgreSQL ${version}: ${name}`, async (t) => {
+        const server = await on(t, version);
+        if (server !== undefined) await run(server, version);
+      });
+    }
+  };
+}
 
 export type CdcConfig = ConfigOf<typeof cdc.schema>;
 
@@ -39,7 +67,7 @@ export interface Following extends AsyncDisposable {
   readonly recorded: Recorded;
   readonly metrics: ReturnType<typeof createMetrics>;
   readonly receiver: Receiver;
-  /** As a process that dies: nothing more is committed. What still runs of it is stopped. */
+  /** As a process that dies: what was not committed by now never is. */
   crash(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -63,13 +91,13 @@ export async function follow(wanted: CdcConfig, ledger: Ledger, clock: Clock = r
     id: "cdc/test", clock, metrics, ...(ledger.position === undefined ? {} : { position: ledger.position }),
     emit(batch: Batch, position: Json | undefined) {
       const done = line.then(() => ledger.delay()).then(() => {
-        if (!alive) return new Promise<void>(() => undefined);
+        if (!alive) throw new NotAcceptedError("the process has died");
         ledger.committed.push(...batch);
         ledger.batches++;
         if (position !== undefined) ledger.position = JSON.parse(JSON.stringify(position)) as Json;
         return undefined;
       });
-      line = done;
+      line = done.catch(() => undefined);
       return done;
     },
   });
@@ -79,11 +107,12 @@ export async function follow(wanted: CdcConfig, ledger: Ledger, clock: Clock = r
     recorded, metrics, receiver,
     async crash() {
       alive = false;
-      // Its commits never come: what waits for them is left behind, as in a process that has died.
-      await Promise.race([receiver.stop!(), pause(50)]);
+      await receiver.stop!();
     },
     stop: () => receiver.stop!(),
-    [Symbol.asyncDispose]: async () => void (await Promise.race([receiver.stop!(), pause(5_000)])),
+    async [Symbol.asyncDispose]() {
+      await Promise.race([receiver.stop!(), pause(5_000)]);
+    },
   };
   return following;
 }
@@ -96,9 +125,24 @@ export async function until(what: string, found: () => boolean, state: () => unk
   }
 }
 
-/** A database with a table of orders, as most tests have it. */
-export async function shop(server: Postgres, sql = ""): Promise<string> {
+const ORDERS = "CREATE TABLE orders (id int PRIMARY KEY, status text, amount numeric)";
+
+/** A database with a table of orders, and what else is to be there. */
+export async function shop(server: Postgres, sql = "", orders = ORDERS): Promise<string> {
   const database = await server.createDatabase();
-  await server.sql(database, `CREATE TABLE orders (id int PRIMARY KEY, status text, amount numeric); ${sql}`);
+  await server.sql(database, `${orders}; ${sql}`);
   return database;
+}
+
+/** What was committed, once there are so many changes. */
+export async function lines(ledger: Ledger, count: number, { recorded }: Following): Promise<readonly string[]> {
+  await until(`${count} changes`, () => ledger.committed.length >= count, () => [ledger.lines, recorded.reports]);
+  // One too many would come soon after.
+  await pause(20);
+  return ledger.lines;
+}
+
+/** As `config.heartbeat_interval` is short, a quiet receiver's position moves on: everything before it has been taken. */
+export async function streaming({ recorded }: Following): Promise<void> {
+  await until("caught up", () => recorded.caughtUp, () => recorded.reports);
 }
