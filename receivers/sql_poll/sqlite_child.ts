@@ -1,4 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
+import { isMainThread, Worker } from "node:worker_threads";
+import { realClock } from "../../src/sdk/clock.ts";
 import type { SQLOutputValue, StatementSync } from "node:sqlite";
 import { cellsSize, PAGE_BYTES, PAGE_BYTES_MAX, PAGE_ROWS_MAX, type Cell } from "./session.ts";
 import type { Answer, Question } from "./sqlite.ts";
@@ -8,6 +10,7 @@ import type { Answer, Question } from "./sqlite.ts";
  */
 
 const HEAP_BYTES_MAX = 512 * 2 ** 20;
+const AGENT_GONE_MS = 1_000;
 
 let database: DatabaseSync | undefined;
 let columns: readonly string[] = [];
@@ -71,21 +74,34 @@ function answer(question: Question): Answer {
   }
 }
 
-process.on("message", (question: Question) => {
-  let given: Answer;
-  try {
-    given = answer(question);
-  } catch (error) {
-    given = { error: explained(error as Error) };
-  }
-  process.send!(given);
-});
-// Nobody asks any more.
-process.on("disconnect", () => process.exit());
-// Ctrl-C in a terminal is for the agent, which ends this in its own time.
-process.on("SIGINT", () => undefined);
+function serve(): void {
+  new Worker(new URL(import.meta.url)).unref();
+  process.on("message", (question: Question) => {
+    let given: Answer;
+    try {
+      given = answer(question);
+    } catch (error) {
+      given = { error: explained(error as Error) };
+    }
+    process.send!(given);
+  });
+  // Nobody asks any more.
+  process.on("disconnect", () => process.exit());
+  // Ctrl-C in a terminal is for the agent, which ends this in its own time.
+  process.on("SIGINT", () => undefined);
+}
+
+/** An agent that is killed cannot end us, and inside a query we hear nothing: another thread looks whether it is there. */
+async function watch(): Promise<void> {
+  const agent = process.ppid;
+  while (process.ppid === agent) await realClock.sleep(AGENT_GONE_MS);
+  process.kill(process.pid, "SIGKILL");
+}
 
 function explained({ message }: Error): string {
   if (!/unable to open database file/.test(message)) return message;
   return `${message}: is it there, and may this user read it? (One in WAL mode that nobody has open also needs its folder to be writable, for the -shm file.)`;
 }
+
+if (isMainThread) serve();
+else await watch();

@@ -13,7 +13,10 @@ after(async () => (await shared)?.[Symbol.asyncDispose]());
 /** The server of this file with a database of the test's own, and `run` for SQL in it. Undefined: the test was skipped. */
 async function postgres(t: TestContext, schema: string) {
   const server = await (shared ??= startPostgres(t, { own: true }));
-  if (server === undefined) return void t.skip("PostgreSQL is not installed");
+  if (server === undefined) {
+    t.skip("PostgreSQL is not installed");
+    return undefined;
+  }
   const name = await server.createDatabase();
   const run = (text: string): Promise<Record<string, unknown>[]> => server.sql(name, text);
   await run(schema);
