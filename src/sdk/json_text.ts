@@ -43,14 +43,15 @@ export function endOfString(text: string, start: number): number {
 }
 
 const DIGITS_SAFE_MAX = 15;
+const MINUS = 0x2d;
+const POINT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
-const POINT = 0x2e;
-/** A number of so many digits and points, where JSON has values: a key or what is no JSON is not touched. */
-const LONG_NUMBER = /(^\s*|[:,[]\s*)(-?(?:0|[1-9]\d*)(?:\.\d+)?)(?=\s*(?:$|[,\]}]))/g;
+const SPACE = 0x20;
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/;
 
 /**
- * `JSON.parse`, but a number that a double does not hold keeps its text: `{"id":9007199254740993}` has the id
+ * `JSON.parse`, but a number that `exactNumber` keeps as text is text: `{"id":9007199254740993}` has the id
  * `"9007199254740993"`. `integers`: only whole numbers do, and the digits of a fraction beyond a double's are dropped as usual.
  * Throws what `JSON.parse` throws; how deep the text nests is for the caller to ask (`nestsTooDeep`).
  */
@@ -75,25 +76,40 @@ function isDigit(code: number): boolean {
   return (code >= ZERO && code <= NINE) || code === POINT;
 }
 
-/** The text with quotes around what a double does not hold. Strings are passed over whole: each character is looked at once. */
+/**
+ * The text with quotes around what a double does not hold, where JSON has values: no key and nothing within a string is touched, and
+ * what is no JSON does not become any. One pass by character: numbers stand close together, and so do strings.
+ */
 function quoteInexact(text: string, integers: boolean): string {
   let quoted = "";
   let done = 0;
-  for (let at = 0; at < text.length; ) {
-    const open = text.indexOf('"', at);
-    const end = open === -1 ? text.length : open;
-    if (end - at > DIGITS_SAFE_MAX) {
-      const between = text.slice(at, end);
-      const replaced = between.replace(LONG_NUMBER, (all, before: string, number: string) =>
-        number.length <= DIGITS_SAFE_MAX || (integers && number.includes(".")) || exactNumber(number) !== number ? all : `${before}"${number}"`);
-      if (replaced !== between) {
-        quoted += text.slice(done, at) + replaced;
-        done = end;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      for (at++; at < text.length; at++) {
+        const inside = text.charCodeAt(at);
+        if (inside === QUOTE) break;
+        if (inside === BACKSLASH) at++;
       }
+    } else if (isDigit(code)) {
+      const start = at > 0 && text.charCodeAt(at - 1) === MINUS ? at - 1 : at;
+      while (isDigit(text.charCodeAt(at + 1))) at++;
+      if (at - start < DIGITS_SAFE_MAX) continue;
+      const number = text.slice(start, at + 1);
+      if (integers && number.includes(".")) continue;
+      if (!NUMBER.test(number) || exactNumber(number) !== number || !isValue(text, start - 1, at + 1)) continue;
+      quoted += `${text.slice(done, start)}"${number}"`;
+      done = at + 1;
     }
-    at = open === -1 ? text.length : endOfString(text, open) + 1;
   }
   return done === 0 ? text : quoted + text.slice(done);
+}
+
+/** Whether what stands between these two places is a value: after a colon, a comma or a bracket, and not before a colon. */
+function isValue(text: string, before: number, after: number): boolean {
+  while (before >= 0 && text.charCodeAt(before) <= SPACE) before--;
+  while (after < text.length && text.charCodeAt(after) <= SPACE) after++;
+  return (before < 0 || ":,[".includes(text[before]!)) && (after === text.length || ",]}".includes(text[after]!));
 }
 
 /**

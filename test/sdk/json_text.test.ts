@@ -42,14 +42,14 @@ test("what is no JSON does not become any by its long numbers", () => {
 });
 
 test("any JSON is read as by JSON.parse, but for the numbers that are quoted then", () => {
-  const number = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.maxSafeInteger());
+  const number = fc.oneof(fc.double({ noNaN: true, min: -9e15, max: 9e15 }), fc.maxSafeInteger());
   const { json } = fc.letrec<{ json: Json }>((tie) => ({
     json: fc.oneof({ maxDepth: 4 }, number, fc.string(), fc.bigInt({ min: 10n ** 16n, max: 10n ** 30n }).map((n) => `@${n}@`), fc.array(tie("json")), fc.dictionary(fc.string(), tie("json")) as fc.Arbitrary<Json>),
   }));
   fc.assert(fc.property(json, fc.constantFrom(undefined, 1), (value, indent) => {
     const quoted = JSON.stringify(value, undefined, indent);
     const bare = quoted.replace(/"@(\d+)@"(?!:)/g, "$1");
-    const exact = quoted.replace(/"@(\d+)@"(?!:)/g, (_, digits: string) => (String(Number(digits)) === digits ? digits : `"${digits}"`));
+    const exact = quoted.replace(/"@(\d+)@"(?!:)/g, (_, digits: string) => (Number.isSafeInteger(Number(digits)) ? digits : `"${digits}"`));
     assert.deepEqual(exactJson(bare), JSON.parse(exact));
   }));
 });
