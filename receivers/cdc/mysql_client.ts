@@ -86,13 +86,12 @@ export function explained(error: unknown, user: string): Error {
   const { errno } = error as { errno?: number };
   const message = messageOf(error);
   const say = (what: string): Error => new Error(`${message}; ${what}`, { cause: error });
+  if (/same server_uuid\/server_id/i.test(message)) return say("another replica has our server_id: set `server_id` to one of our own");
   switch (errno) {
     case 1045: case 1698: return say("look at the user and the password of `url`, or at `password_file`");
     case 1227: return say(`grant what it takes: GRANT REPLICATION SLAVE ON *.* TO ${user}`);
     case 1044: case 1142: case 1143: return say(`grant what it takes: GRANT SELECT ON the tables to ${user}`);
-    case 1236:
-      if (/same server_uuid\/server_id|same server_id/i.test(message)) return say("another replica has our server_id: set `server_id` to one of our own");
-      return LOST.test(message) ? new PositionLostError(message, { cause: error }) : (error as Error);
+    case 1236: return LOST.test(message) ? new PositionLostError(message, { cause: error }) : (error as Error);
     default: return error instanceof Error ? error : new Error(message);
   }
 }
