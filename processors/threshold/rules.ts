@@ -3,6 +3,7 @@ import { checkSchedule } from "../../src/sdk/cron.ts";
 import { durationMs } from "../../src/sdk/duration.ts";
 import { ConfigError } from "../../src/sdk/errors.ts";
 import type { Expression, ScopeName } from "../../src/sdk/expression.ts";
+import { neverBoolean } from "../../src/sdk/expression_boolean.ts";
 import { ObservationFeed, type Measure, type RuleDeclaration, type Statistic } from "../../src/sdk/rule.ts";
 import { KIND_KEYS, STATISTICS, type MeasureConfig, type RuleConfig } from "./schema.ts";
 
@@ -32,9 +33,15 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
   const key = given[0];
   const kind: Kind = key === undefined ? "expr" : key === "absent_for" ? "absent" : key === "on" ? "window" : key;
   const expression = (at: string, text: string, scope: readonly ScopeName[]): Expression => context.expression(`${pointer}/${at}`, text, scope);
+  const condition = (at: string, text: string, scope: readonly ScopeName[]): Expression => {
+    const made = expression(at, text, scope);
+    const found = neverBoolean(text);
+    if (found !== undefined) throw new ConfigError(`${pointer}/${at}`, `is never true: ${found} is no condition; allowed: a comparison, such as ${example(text)}`);
+    return made;
+  };
   const required = (scope: readonly ScopeName[]): Expression => {
     if (rule.expr === undefined) throw new ConfigError(pointer, `needs \`expr\`: ${key === undefined ? "the condition" : "what is compared with the value"}`);
-    return expression("expr", rule.expr, scope);
+    return condition("expr", rule.expr, scope);
   };
   const only = (name: "by" | "resolve_after"): void => {
     if (rule[name] !== undefined) throw new ConfigError(`${pointer}/${name}`, "goes only with `on: observation`");
@@ -55,7 +62,7 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
       return { kind, ...base, expr: required(SELF), clear: clearOf(SELF) };
     case "absent":
       noClear();
-      return { kind, ...base, absentForMs: positive("absent_for", rule.absent_for!), expr: rule.expr === undefined ? undefined : expression("expr", rule.expr, SELF) };
+      return { kind, ...base, absentForMs: positive("absent_for", rule.absent_for!), expr: rule.expr === undefined ? undefined : condition("expr", rule.expr, SELF) };
     case "sequence": {
       noClear();
       noNoData();
@@ -63,9 +70,9 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
       const { after, followed_by: followedBy, unless, within } = rule.sequence!;
       return {
         kind, ...base,
-        after: expression("sequence/after", after, MOVED),
-        followedBy: expression("sequence/followed_by", followedBy, MOVED),
-        unless: unless === undefined ? undefined : expression("sequence/unless", unless, MOVED),
+        after: condition("sequence/after", after, MOVED),
+        followedBy: condition("sequence/followed_by", followedBy, MOVED),
+        unless: unless === undefined ? undefined : condition("sequence/unless", unless, MOVED),
         withinMs: positive("sequence/within", within),
       };
     }
@@ -96,7 +103,7 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
       if (ids !== undefined && new Set(ids).size < ids.length) throw new ConfigError(`${pointer}/expect/ids`, "names one resource twice");
       return {
         kind, ...base, ids, schedule,
-        expr: rule.expr === undefined ? undefined : expression("expr", rule.expr, MOVED),
+        expr: rule.expr === undefined ? undefined : condition("expr", rule.expr, MOVED),
         withinMs: within === undefined ? 0 : positive("expect/within", within),
       };
     }
@@ -110,7 +117,7 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
   }
 
   function clearOf(scope: readonly ScopeName[]): Expression | undefined {
-    return rule.clear === undefined ? undefined : expression("clear", rule.clear, scope);
+    return rule.clear === undefined ? undefined : condition("clear", rule.clear, scope);
   }
 
   function noClear(): void {
@@ -145,12 +152,12 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
     const counts = of === "count" || of === "rate";
     if (counts && text !== true && config.when !== undefined) throw new ConfigError(`${pointer}/${at}/when`, `is said twice: ${of} has a condition already`);
     const isCondition = counts && text !== true;
-    const condition = isCondition ? text : config.when;
+    const when = isCondition ? text : config.when;
     return {
       of,
       // For share: which of those that `when` lets pass it holds for.
-      value: counts ? undefined : expression(`${at}/${of}`, text as string, scope),
-      when: condition === undefined ? undefined : expression(`${at}/${isCondition ? of : "when"}`, condition, scope),
+      value: counts ? undefined : (of === "share" ? condition : expression)(`${at}/${of}`, text as string, scope),
+      when: when === undefined ? undefined : condition(`${at}/${isCondition ? of : "when"}`, when, scope),
     };
   }
 
@@ -169,7 +176,7 @@ export function ruleOf(rule: RuleConfig, pointer: string, context: ProcessorCont
     if (rule.expr === undefined) throw new ConfigError(pointer, "needs `expr`: the condition on an observation");
     return {
       kind: "window", ...base,
-      measure: { of: "count", value: undefined, when: expression("expr", rule.expr, OBSERVED) },
+      measure: { of: "count", value: undefined, when: condition("expr", rule.expr, OBSERVED) },
       by: new Map(Object.entries(rule.by ?? {}).map(([name, text]) => [name, expression(`by/${name}`, text, OBSERVED)])),
       groupsMax: 1_000,
       earlierMs: undefined,
@@ -239,4 +246,10 @@ function measured(config: MeasureConfig): string {
 
 function measuredKeys(config: MeasureConfig): string[] {
   return Object.keys(config).filter((name) => (STATISTICS as readonly string[]).includes(name) || /^p\d\d$/.test(name));
+}
+
+/** The same compared with something. */
+function example(text: string): string {
+  const shown = text.length <= 40 && !/[&|?!<>=]/.test(text) ? text.trim() : "self.amount";
+  return `\`${shown} > 100\``;
 }
