@@ -69,7 +69,7 @@ export const kafka = defineReceiver({
         const toGroup = createCluster(client, telling, bootstrapBrokers);
         group = groupId === undefined || shared !== "group" ? undefined : createGroup(client, context, { ...config, group_id: groupId }, {
           sessionTimeoutMs: durationMs(config.session_timeout), heartbeatIntervalMs: durationMs(config.heartbeat_interval),
-          onAssigned: () => consumer.look(), signal,
+          onRevoked: () => told?.now(), onAssigned: () => consumer.look(), signal,
         });
         const told = groupId === undefined ? undefined : tellCommitted(
           context, (offsets) => (group === undefined ? toGroup.commit(groupId, offsets) : group.commit(offsets)),

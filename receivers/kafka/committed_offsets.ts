@@ -14,6 +14,8 @@ export type OffsetOf = PartitionKey & { readonly offset: number };
 export interface CommittedOffsets {
   /** A position that is in the store. */
   committed(position: Json): void;
+  /** Tells at once what was not told yet: afterwards others may have what is ours. */
+  now(): void;
   /** Tells what was not told yet, then ends. Never rejects. */
   end(): Promise<void>;
 }
@@ -61,6 +63,7 @@ export function tellCommitted(
       latest = position;
       wake?.();
     },
+    now: () => void round(),
     async end() {
       const patience = new AbortController();
       const tooLong = clock.sleep(LAST_MS_MAX, patience.signal).catch(() => undefined);

@@ -30,6 +30,8 @@ export interface Group {
 export interface GroupOptions {
   readonly sessionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
+  /** The group is about to share anew: the last moment to tell how far we are. Afterwards nothing is ours until it is assigned. */
+  readonly onRevoked: () => void;
   /** Our partitions are others now. */
   readonly onAssigned: () => void;
   readonly signal: AbortSignal;
@@ -58,6 +60,12 @@ export function createGroup(kafka: KafkaClient, context: ReceiverContext, config
       heartbeatInterval: options.heartbeatIntervalMs, heartbeatStallTimeout: options.sessionTimeoutMs, autocommit: false, retries: 3, retryDelay: 500,
     });
     made.on("consumer:group:join", () => { if (made === member) assigned(); });
+    made.on("consumer:group:rebalance", () => {
+      if (made !== member || owned.size === 0) return;
+      options.onRevoked();
+      owned = new Set();
+      options.onAssigned();
+    });
     // Whatever it cannot mend by itself: it is given up, and another one joins.
     made.on("consumer:heartbeat:stalled", () => lost(made, new Error("the group's coordinator does not answer")));
     made.on("error" as never, ((error: Error) => lost(made, error)) as never);
@@ -95,6 +103,8 @@ export function createGroup(kafka: KafkaClient, context: ReceiverContext, config
       let current: Consumer | undefined;
       try {
         current = member ??= await newMember();
+        // Whoever shares the partitions out must know of those that were added.
+        current.clearMetadata();
         current.topics.clear();
         current.topics.trackAll(...topics);
         await current.joinGroup({});
