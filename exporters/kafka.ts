@@ -5,12 +5,12 @@ import { checkKafkaClient } from "../src/sdk/kafka_client.ts";
 import type { Batch } from "../src/sdk/observation.ts";
 import { sizeBytes } from "../src/sdk/size.ts";
 import { alertMessages, observationMessage, transitionMessage } from "./kafka/messages.ts";
-import { createProducer, type OutgoingMessage, type Shipment } from "./kafka/producer.ts";
+import { createProducer, wasSent, type OutgoingMessage, type Shipment } from "./kafka/producer.ts";
 import { kafkaExporterSchema } from "./kafka/schema.ts";
 
 /** Below what the pipeline gives an attempt, so that it ends by itself. */
 const TIMEOUT_MS_MAX = 10_000;
-/** Notifications of which an attempt failed; of more than these, one that is sent again may come twice. */
+/** Notifications of which nobody knows whether they were written; of more than these, one that is sent again may come twice. */
 const UNFINISHED_MAX = 1_000;
 
 /**
@@ -71,12 +71,14 @@ export const kafka = defineExporter({
             const shipment = notifications.get(id) ?? { parcels: undefined, messages: alertMessages(notification, alerts.topic) };
             notifications.set(id, shipment);
             if (notifications.size > UNFINISHED_MAX) notifications.delete(notifications.keys().next().value!);
+            let unfinished = false;
             try {
               await producer.deliver(shipment);
-              notifications.delete(id);
             } catch (error) {
-              if (error instanceof PermanentError) notifications.delete(id);
+              unfinished = !(error instanceof PermanentError) && wasSent(shipment);
               throw error;
+            } finally {
+              if (!unfinished) notifications.delete(id);
             }
             return undefined;
           },

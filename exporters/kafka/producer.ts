@@ -199,9 +199,9 @@ export function createProducer({ config, compression, timeoutMs, requestBytesMax
       try {
         await attempt(await client, shipment);
       } catch (error) {
-        const worth = retryOf(error);
-        if (!(worth instanceof RetryLaterError) || isLoginRefused(error)) await reconnect(client);
-        throw worth;
+        // What a broker answered came over a connection that is good.
+        if (!isAnswer(error) || isLoginRefused(error)) await reconnect(client);
+        throw retryOf(error);
       }
       const leaves = shipment.parcels!.flatMap(leavesOf);
       const errors = leaves.flatMap(({ outcome }) => (outcome instanceof PermanentError ? [outcome] : []));
@@ -237,6 +237,19 @@ function bytesOf({ key, value, headers }: MessageRecord): number {
   return bytes;
 }
 
+/** Something of it may have been written: who tries again must go on with it, and not begin anew. */
+export function wasSent({ parcels = [] }: Shipment): boolean {
+  return parcels.flatMap(leavesOf).some(({ place, outcome }) => place !== undefined || outcome === "taken");
+}
+
+function isAnswer(error: unknown): boolean {
+  return error instanceof KafkaError && (error.failure.codes.size > 0 || isUnknownTopic(error));
+}
+
+function isUnknownTopic({ failure: { codes, message } }: KafkaError): boolean {
+  return codes.has("UNKNOWN_TOPIC_OR_PARTITION") || message.startsWith("Unknown topic");
+}
+
 function isLoginRefused(error: unknown): boolean {
   return error instanceof KafkaError && error.failure.authentication;
 }
@@ -246,6 +259,6 @@ function retryOf(error: unknown): Error {
   if (!(error instanceof KafkaError)) return error as Error;
   const { codes, message } = error.failure;
   if (codes.has("INVALID_TOPIC_EXCEPTION")) return new PermanentError(message);
-  const waits = isLoginRefused(error) || NOT_ALLOWED.some((code) => codes.has(code)) || codes.has("UNKNOWN_TOPIC_OR_PARTITION") || message.startsWith("Unknown topic");
+  const waits = isLoginRefused(error) || NOT_ALLOWED.some((code) => codes.has(code)) || isUnknownTopic(error);
   return waits ? new RetryLaterError(message, OPERATOR_MS) : error;
 }

@@ -8,6 +8,7 @@ import { bodyOf, type Batch, type Json, type Observation } from "../../src/sdk/o
 import type { LifecycleChange } from "../../src/sdk/resource.ts";
 import { configured } from "../support/configured.ts";
 import { exporterContext, type Recorded } from "../support/context.ts";
+import type { Kafka } from "../support/kafka.ts";
 import { pause } from "../support/waiting.ts";
 
 export interface SetUp {
@@ -75,4 +76,14 @@ export function seen(id: string, body: Json): Observation {
     body: bodyOf(body), attributes: { "url.full": "http://shop" }, time: AT, source: "feed", id: undefined, traceparent: undefined, snapshot: false, self,
     transition: { from: "new", to: "paid", at: AT, duration: 2_000 },
   };
+}
+
+/** All that is in a topic of transitions, in order: the states that each resource went to. */
+export async function movesIn(server: Kafka, topic: string): Promise<Map<string, string[]>> {
+  const all = new Map<string, string[]>();
+  for (const { key, value } of await server.read(topic)) {
+    const { to } = JSON.parse(value!) as { readonly to: string };
+    all.set(key!, [...(all.get(key!) ?? []), to]);
+  }
+  return all;
 }
