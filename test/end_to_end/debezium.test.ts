@@ -8,11 +8,9 @@ import type { StoredMessage } from "../support/kafka_topics.ts";
 import { startPostgres, type Postgres } from "../support/postgres.ts";
 import { created, observed, through } from "../support/processor.ts";
 import { pause } from "../support/waiting.ts";
+import { config, consuming } from "../receivers/kafka_support.ts";
 
-/*
- * What a real connector of Debezium writes into a real Kafka, of a real PostgreSQL: with schemas, without, flattened. Only the reading
- * of its messages is looked at here; that the receiver brings them is the business of its own tests.
- */
+/* What a real connector of Debezium writes into a real Kafka, of a real PostgreSQL: with schemas, without, flattened. */
 
 const COLUMNS = `id bigint PRIMARY KEY, status text, total numeric(20,6), anything numeric, at timestamp(6), zoned timestamptz, day date,
   clock time(6), doc jsonb, raw bytea, tags text[], counts int[], code uuid, ratio float8, note text`;
@@ -152,4 +150,17 @@ real("flattened rows are read where it is said, tombstones delete; unsaid they a
   const unsaid = await changes("flat.public.orders", 7);
   assert.deepEqual(unsaid.bodies, []);
   assert.match(unsaid.failed[0]!, /flattened: true/);
+});
+
+real("the receiver kafka gives the same by itself, with encoding: debezium", async () => {
+  for (const [topic, written, flattened] of [["schemas.public.orders", 9, false], ["bare.public.orders", 10, false], ["flat.public.orders", 7, true]] as const) {
+    const { read, bodies, failed } = await changes(topic, written, { format: "debezium", flattened });
+    assert.deepEqual(failed, []);
+    await using running = await consuming(config(parts!.kafka, topic, { encoding: "debezium", flattened }));
+    await running.count(bodies.length);
+    assert.deepEqual(running.bodies(), bodies, topic);
+    assert.deepEqual(running.observations().map(({ snapshot }) => snapshot), read.map(({ snapshot }) => snapshot));
+    if (!flattened) assert.deepEqual(running.observations().map(({ time }) => time), read.map(({ time }) => time));
+    assert.deepEqual(running.recorded.reports, []);
+  }
 });
