@@ -31,8 +31,9 @@ export class Batches {
     return this.#batch.length === 0;
   }
 
-  /** Observations, and where the receiver is behind them. A promise: there is no room for more until it resolves. */
+  /** Observations, and where the receiver is behind them. A promise: there is no room for more until it resolves. Throws after the signal. */
   add(observations: readonly Observation[], position: PostgresPosition, bytes: number): Promise<void> | undefined {
+    this.#signal.throwIfAborted();
     for (const one of observations) this.#batch.push(one);
     this.#bytes += bytes;
     this.#position = position;

@@ -1,13 +1,13 @@
 import { backoffMs } from "../../src/sdk/backoff.ts";
 import type { Receiver, ReceiverContext } from "../../src/sdk/component.ts";
 import type { Database } from "../../src/sdk/database.ts";
-import { createDelivery } from "../../src/sdk/delivery.ts";
+import { createDelivery, type Delivery } from "../../src/sdk/delivery.ts";
 import { durationMs } from "../../src/sdk/duration.ts";
 import { ConfigError, messageOf } from "../../src/sdk/errors.ts";
 import { sizeBytes } from "../../src/sdk/size.ts";
 import { connect, type Address, type Connected } from "./postgres_connection.ts";
 import { lsnText, positionOf, type PostgresPosition } from "./postgres_position.ts";
-import { isInUse, runSession } from "./postgres_session.ts";
+import { aborted, isInUse, runSession } from "./postgres_session.ts";
 import { connectionProblem, ensurePublication, inspect, SetupError, tableName, type TableName } from "./postgres_setup.ts";
 import { createSlot, dropSlot, readSlot } from "./postgres_slot.ts";
 import { StreamedTooLarge } from "./postgres_streamed.ts";
@@ -74,37 +74,40 @@ export function createPostgres(config: CdcConfig, database: Database, context: R
 
     async function attempt(): Promise<void> {
       await using open = new AsyncDisposableStack();
-      phase = "connecting";
-      const admin = await opened(open, false);
-      const server = await inspect(admin);
-      await ensurePublication(admin, server, { publication: config.publication, tables, filters });
-      const replication = await opened(open, true);
-      const [cluster] = await replication.rows<{ systemid: string }>("IDENTIFY_SYSTEM");
-      await ensureSlot(admin, replication);
-      const watch = watchSlot({
-        admin, context, slot: config.slot, budgetBytes, heartbeatMs,
-        onLag(bytes) {
-          lagBytes = bytes;
-          gauge.series(context.id).set(bytes);
-        },
-        acknowledged: () => acknowledged,
-      });
-      open.defer(watch.stop);
-      const session = runSession({
-        at, context, admin, replication, server, tables, streaming, heartbeatMs, delivery, signal,
-        slot: config.slot, publication: config.publication,
-        acknowledged: () => acknowledged,
-        begin: () => begin(admin, cluster!.systemid),
-        phase(next, table) {
-          phase = table === undefined ? next : `${next} of ${table}`;
-        },
-      });
-      const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-      session.catch(() => undefined);
-      await Promise.race([session, watch.ended, stopped]);
-      // What is under way gets its commit, and the server learns of it: the next one need not read it again.
-      await delivery.settled();
+      // What the server takes its time for ends with its connection.
+      const prepared = prepare(open, (bytes) => gauge.series(context.id).set(bytes), delivery);
+      prepared.catch(() => undefined);
+      const run = await Promise.race([prepared, aborted(signal)]);
+      await run?.();
     }
+  }
+
+  async function prepare(open: AsyncDisposableStack, setLag: (bytes: number) => void, delivery: Delivery) {
+    phase = "connecting";
+    const admin = await opened(open, false);
+    const server = await inspect(admin);
+    await ensurePublication(admin, server, { publication: config.publication, tables, filters });
+    const replication = await opened(open, true);
+    const [cluster] = await replication.rows<{ systemid: string }>("IDENTIFY_SYSTEM");
+    await ensureSlot(admin, replication);
+    const watch = watchSlot({
+      admin, context, slot: config.slot, budgetBytes, heartbeatMs,
+      onLag(bytes) {
+        lagBytes = bytes;
+        setLag(bytes);
+      },
+      acknowledged: () => acknowledged,
+    });
+    open.defer(watch.stop);
+    return () => runSession({
+      at, context, admin, replication, server, tables, streaming, heartbeatMs, delivery, signal,
+      slot: config.slot, publication: config.publication, interrupted: watch.ended,
+      acknowledged: () => acknowledged,
+      begin: () => begin(admin, cluster!.systemid),
+      phase(next, table) {
+        phase = table === undefined ? next : `${next} of ${table}`;
+      },
+    });
   }
 
   async function opened(stack: AsyncDisposableStack, replicates: boolean): Promise<Connected> {

@@ -32,6 +32,8 @@ export interface SessionOptions {
   readonly heartbeatMs: number;
   readonly delivery: Delivery;
   readonly signal: AbortSignal;
+  /** Rejects when it has to end. */
+  readonly interrupted: Promise<never>;
   /** Everything before this is committed with us. */
   readonly acknowledged: () => bigint;
   /** The slot is ours. Where to begin: told by what the slot is like now. */
@@ -39,10 +41,16 @@ export interface SessionOptions {
   readonly phase: (phase: "streaming" | "snapshot", table?: string) => void;
 }
 
-/** One connection's life: the slot is taken, what is missing is read, changes are followed. Rejects with why it ended. */
-export async function runSession(options: SessionOptions): Promise<never> {
+/**
+ * One connection's life: the slot is taken, what is missing is read, changes are followed. Rejects with why it ended; resolves
+ * after the signal, when what was under way has been committed and acknowledged.
+ */
+export async function runSession(options: SessionOptions): Promise<void> {
   const { at, context, admin, replication, server, tables, delivery } = options;
   const watched = new Map(tables.map((table) => [table.text, table]));
+  // What this connection gathered and did not send is read again by the next: it must not come later as well.
+  const over = new AbortController();
+  const signal = AbortSignal.any([options.signal, over.signal]);
   let batches: Batches;
   let snapshotAt: bigint | undefined;
   let upTo: bigint | undefined;
@@ -79,7 +87,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
 
   async function openMissing(): ReturnType<typeof openSnapshot> {
     options.phase("snapshot");
-    return openSnapshot(at, options.publication, server.version);
+    return openSnapshot(at, options.publication, server.version, signal);
   }
 
   let opened: ReturnType<typeof openSnapshot> | undefined;
@@ -135,7 +143,7 @@ export async function runSession(options: SessionOptions): Promise<never> {
     upTo = undefined;
     batches.sendSoon();
     void delivery.settled().then(() => {
-      if (!options.signal.aborted && replication.broken() === undefined) context.caughtUp();
+      if (!signal.aborted) context.caughtUp();
     });
   }
 
@@ -153,13 +161,15 @@ export async function runSession(options: SessionOptions): Promise<never> {
       // The first frame may come before we know where to begin.
       ready: gate.promise,
       paused() {
+        // The rest of a transaction is on its way.
+        if (!changes.between) return;
         batches.sendSoon();
         reached();
       },
     });
     const begin = async (): Promise<never> => {
       const position = await options.begin();
-      batches = new Batches(delivery, position, options.signal);
+      batches = new Batches(delivery, position, signal);
       const [now] = await admin.rows<{ lsn: string }>("SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text AS lsn");
       if (missing().length > 0) {
         opened = openMissing();
@@ -173,11 +183,19 @@ export async function runSession(options: SessionOptions): Promise<never> {
       gate.resolve();
       return stream!.ended;
     };
-    return await Promise.race([begin(), stream.ended]);
+    await Promise.race([begin(), stream.ended, options.interrupted, aborted(options.signal)]);
+    await delivery.settled();
+    stream.status();
   } finally {
+    over.abort();
     stream?.stop();
-    await (await opened?.catch(() => undefined))?.close();
+    void opened?.then((from) => from.close(), () => undefined);
   }
+}
+
+/** Resolves once it is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true })));
 }
 
 /** One other agent reads the slot. */

@@ -27,14 +27,19 @@ export interface Snapshot {
 
 /**
  * Opens a snapshot that is exactly between two transactions of the log, by way of a temporary slot: it is gone before this
- * resolves. Waits for transactions that run on the server.
+ * resolves. Waits for transactions that run on the server. After `signal` it is closed, open or not.
  */
-export async function openSnapshot(at: Address, publication: string, version: number): Promise<Snapshot> {
+export async function openSnapshot(at: Address, publication: string, version: number, signal: AbortSignal): Promise<Snapshot> {
   const replication = await connect(at, true).catch((error: unknown) => {
     throw connectionProblem(error, at.database.user);
   });
   let reader: Connected | undefined;
+  signal.addEventListener("abort", () => {
+    void replication.close();
+    void reader?.close();
+  }, { once: true });
   try {
+    signal.throwIfAborted();
     const name = `sojourn_snapshot_${randomBytes(6).toString("hex")}`;
     const [slot] = await replication.rows<{ consistent_point: string; snapshot_name: string }>(
       `CREATE_REPLICATION_SLOT ${quoted(name)} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT`).catch((error: unknown) => {

@@ -117,9 +117,9 @@ export async function startStream(command: string, options: StreamOptions): Prom
     }
     if (told) return;
     told = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       told = false;
-      if (!stopped) options.paused();
+      if (!stopped && !waiting) options.paused();
     });
   }
 

@@ -120,7 +120,7 @@ export async function follow(wanted: CdcConfig, ledger: Ledger, clock: Clock = r
 /** Real time; fails after 20 s and says what was there. */
 export async function until(what: string, found: () => boolean, state: () => unknown = () => ""): Promise<void> {
   for (const end = performance.now() + 20_000; !found();) {
-    if (performance.now() > end) throw new Error(`it did not come true: ${what} ${JSON.stringify(state())}`);
+    if (performance.now() > end) throw new Error(`it did not come true: ${what} ${JSON.stringify(state(), (key, value: unknown) => (key === "emitted" ? undefined : value))}`);
     await pause(5);
   }
 }
