@@ -50,7 +50,7 @@ export interface Mariadb extends AsyncDisposable {
  * Starts a MariaDB of its own on a free port, with an empty data directory (its installation takes under a second). ROW binlog with full metadata.
  * Undefined, and the test is skipped in plain sight, where there is none (in CI it fails). `MYSQL_URL` names one to use instead.
  */
-export async function startMariadb(t: TestContext, { settings = {} }: { readonly settings?: MariadbSettings } = {}): Promise<Mariadb | undefined> {
+export async function startMariadb(t: Pick<TestContext, "skip">, { settings = {} }: { readonly settings?: MariadbSettings } = {}): Promise<Mariadb | undefined> {
   const given = process.env.MYSQL_URL;
   if (given !== undefined) return mariadbAt(new URL(given));
   const installer = program(t, "mariadb-install-db", "mariadb-server");

@@ -9,7 +9,7 @@ import type { TestContext } from "node:test";
  * The path of a program on PATH or in /usr/bin. Without it the test is skipped with the reason in plain sight
  * (and undefined comes back), except in CI, where everything is there: then it fails.
  */
-export function program(t: TestContext, name: string, debianPackage = "prometheus"): string | undefined {
+export function program(t: Pick<TestContext, "skip">, name: string, debianPackage = "prometheus"): string | undefined {
   for (const folder of [...(process.env.PATH ?? "").split(delimiter), "/usr/bin"]) {
     try {
       accessSync(join(folder, name), constants.X_OK);
