@@ -35,11 +35,13 @@ export function createPolls(context: ReceiverContext, asker: Asker, delivery: De
   const { tracking, key, params, rowsMax } = options;
   const query = options.query.replace(/[\s;]+$/, "");
 
-  function observe(body: Json, missing?: boolean): Observation {
-    const attributes: Attributes = { "db.system.name": asker.system, "db.namespace": options.namespace };
-    return observation(body, {
-      source: context.id, time: clock.now(), attributes: missing === undefined ? attributes : { ...attributes, "sql_poll.missing": missing },
-    });
+  /** Of one part of an answer: all its rows came at one time. */
+  function observations(bodies: readonly Json[], missing?: boolean): Observation[] {
+    const attributes: Attributes = {
+      "db.system.name": asker.system, "db.namespace": options.namespace, ...(missing === undefined ? {} : { "sql_poll.missing": missing }),
+    };
+    const fields = { source: context.id, time: clock.now(), attributes };
+    return bodies.map((body) => observation(body, fields));
   }
 
   async function send(batch: Observation[], position: Json | undefined, bytes: number): Promise<void> {
@@ -59,7 +61,8 @@ export function createPolls(context: ReceiverContext, asker: Asker, delivery: De
       for (let at = 0; at < gone.length; at += BATCH_OBSERVATIONS_MAX) {
         const part = gone.slice(at, at + BATCH_OBSERVATIONS_MAX);
         of.drop(part);
-        await send(part.map((values) => observe(Object.fromEntries(key!.map((name, i) => [name, values[i]!])), true)), of.position, part.length * 100);
+        const bodies = part.map((values) => Object.fromEntries(key!.map((name, i) => [name, values[i]!])));
+        await send(observations(bodies, true), of.position, part.length * 100);
       }
     }
 
@@ -75,7 +78,7 @@ export function createPolls(context: ReceiverContext, asker: Asker, delivery: De
           const changed = keys !== undefined && present!.meet(keys);
           const bytes = page.rows.reduce((sum, row) => sum + cellsSize(row), 0);
           const missing = present === undefined ? undefined : false;
-          if (bodies.length > 0) await send(bodies.map((body) => observe(body, missing)), changed ? present!.position : undefined, bytes);
+          if (bodies.length > 0) await send(observations(bodies, missing), changed ? present!.position : undefined, bytes);
           return true;
         });
         if (present !== undefined) await reportMissing(present);
@@ -105,7 +108,7 @@ export function createPolls(context: ReceiverContext, asker: Asker, delivery: De
     }
 
     async function hand(bodies: readonly Json[], bytes: number): Promise<void> {
-      await send(bodies.map((body) => observe(body)), window.position, bytes);
+      await send(observations(bodies), window.position, bytes);
       sent = window.position;
     }
 

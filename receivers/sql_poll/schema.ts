@@ -10,8 +10,7 @@ export const sqlPollSchema = {
   properties: {
     url: {
       type: "string", minLength: 1, writeOnly: true,
-      description: "`postgres://user@host:5432/database`, `mysql://user@host:3306/database` (MySQL and MariaDB) or `sqlite:/path/to/file.db`. "
-        + "May hold the password, percent-encoded; `password_file` keeps it out of the configuration.",
+      description: "`postgres://user@host:5432/database`, `mysql://user@host:3306/database` (MariaDB, too) or `sqlite:/path/to/file.db`. The password is best kept in `password_file`.",
     },
     password_file: databaseSchema.password_file,
     tls: databaseSchema.tls,
