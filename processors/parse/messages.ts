@@ -12,6 +12,7 @@ export type MessageFormat = "debezium" | "maxwell" | "wal2json" | "cloudevents";
 export type MessageReader = (value: Json, from: Observation) => readonly Observation[] | NoChange;
 
 const EVENTS_MAX = 10_000;
+const TOMBSTONE = new NoChange("tombstone", true);
 const NO_EVENT = new NoChange("no CloudEvent in the list", true);
 const TOO_MANY = new NoChange(`a list of more than ${EVENTS_MAX} CloudEvents`);
 /** Where a receiver keeps the headers of a message: those that it was told to include. */
@@ -25,12 +26,20 @@ export function messageReader(format: MessageFormat, flattened: boolean): Messag
         return change instanceof NoChange ? change : [withChange(from, change)];
       };
     case "maxwell":
-      return (value, from) => changes(maxwellChanges(value), from);
+      return passingTombstones((value, from) => changes(maxwellChanges(value), from));
     case "wal2json":
-      return (value, from) => changes(wal2jsonChanges(value), from);
+      return passingTombstones((value, from) => changes(wal2jsonChanges(value), from));
     case "cloudevents":
-      return events;
+      return passingTombstones(events);
   }
+}
+
+/** A null value that is no message of the format is there for the compaction of Kafka's log, and no error. */
+function passingTombstones(read: MessageReader): MessageReader {
+  return (value, from) => {
+    const found = read(value, from);
+    return found instanceof NoChange && value === null && from.attributes["messaging.kafka.message.tombstone"] === true ? TOMBSTONE : found;
+  };
 }
 
 function changes(read: readonly RowChange[] | NoChange, from: Observation): readonly Observation[] | NoChange {

@@ -23,6 +23,7 @@ const BARE = { "value.converter": "org.apache.kafka.connect.json.JsonConverter",
 const CONNECTORS = {
   schemas: {},
   bare: { ...BARE, "heartbeat.interval.ms": "200", "provide.transaction.metadata": "true", "skipped.operations": "none" },
+  events: { "value.converter": "io.debezium.converters.CloudEventsConverter", "value.converter.serializer.type": "json", "value.converter.data.serializer.type": "json" },
   flat: {
     ...BARE, "transforms": "unwrap", "transforms.unwrap.type": "io.debezium.transforms.ExtractNewRecordState",
     "transforms.unwrap.delete.tombstone.handling.mode": "tombstone", "transforms.unwrap.add.fields": "op,table,source.ts_ms",
@@ -150,6 +151,18 @@ real("flattened rows are read where it is said, tombstones delete; unsaid they a
   const unsaid = await changes("flat.public.orders", 7);
   assert.deepEqual(unsaid.bodies, []);
   assert.match(unsaid.failed[0]!, /flattened: true/);
+});
+
+real("in CloudEvents the changes are the same, values by their schemas, too; and each is an event with its data", async () => {
+  const events = await changes("events.public.orders", 9);
+  const plain = await changes("schemas.public.orders", 9);
+  assert.deepEqual(events.failed, []);
+  assert.deepEqual(events.rows, plain.rows);
+  assert.deepEqual(events.counted, plain.counted);
+  assert.deepEqual(events.read.map(({ snapshot }) => snapshot), plain.read.map(({ snapshot }) => snapshot));
+  assert.partialDeepStrictEqual(events.bodies[1]!.source, { system: "postgresql", database: "shop", schema: "public", table: "orders" });
+  const { read } = await changes("events.public.orders", 9, { format: "cloudevents" });
+  assert.partialDeepStrictEqual(read[1]!.attributes, { "cloudevents.event_source": "/debezium/postgresql/events", "cloudevents.iodebeziumop": "c" });
 });
 
 real("the receiver kafka gives the same by itself, with encoding: debezium", async () => {

@@ -22,6 +22,10 @@ test("JSON text becomes the body, and nothing else of the observation changes", 
   assert.equal(wholeBody(input.body), '{"id":"o1","total":3.5}');
 });
 
+test("a whole number that a double does not hold keeps its digits as text", () => {
+  assert.deepEqual(read({ format: "json" }, '{"id":9007199254740993,"n":5,"pi":3.14159265358979323846}'), { id: "9007199254740993", n: 5, pi: 3.141592653589793 });
+});
+
 test("a body that is decoded already passes as the same observation", () => {
   for (const body of [{ a: 1 }, [1], 5, null, true]) {
     const input = observed(body);

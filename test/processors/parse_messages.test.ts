@@ -47,6 +47,9 @@ test("what a format sends beside changes is dropped and counted by its name, and
   for (const action of ["B", "C"]) assert.deepEqual(read("wal2json", { action }).counted, ["transaction marker"]);
   assert.deepEqual(read("wal2json", { change: [] }).counted, ["transaction without changes"]);
   assert.deepEqual(read("cloudevents", []).counted, ["no CloudEvent in the list"]);
+  for (const format of ["debezium", "maxwell", "wal2json", "cloudevents"]) {
+    assert.deepEqual(read(format, null, { "messaging.kafka.message.tombstone": true }).counted, ["tombstone"]);
+  }
 });
 
 test("flattened rows are read where it says so, and their tombstone deletes what its key names", () => {

@@ -26,6 +26,13 @@ test("JSON, NDJSON, a form and text become values", () => {
   assert.deepEqual(decodeBody(Buffer.from([0x66, 0xfc]), "text", "text/plain; charset=iso-8859-1").values, ["fü"]);
 });
 
+test("a whole number that a double does not hold keeps its digits, so that two ids do not become one; a fraction is a double", () => {
+  const body = '{"id":9007199254740993,"ns":1763805600123456789,"price":10.50,"pi":3.14159265358979323846}';
+  const values = [{ id: "9007199254740993", ns: "1763805600123456789", price: 10.5, pi: 3.141592653589793 }];
+  assert.deepEqual(decodeBody(Buffer.from(body), "json").values, values);
+  assert.deepEqual(decodeBody(Buffer.from(`${body}\n`), "ndjson").values, values);
+});
+
 test("one broken line of NDJSON is counted and takes no other with it", () => {
   assert.deepEqual(decodeBody(Buffer.from('1\n{"secret":\n3'), "ndjson"), {
     values: [1, 3], malformed: 1, reason: "line 2: no valid JSON",
