@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
@@ -11,6 +12,11 @@ import { kafkaInstallation } from "./kafka_install.ts";
 import {
   createScramUser, listenerProperties, makeCertificates, type KafkaCertificates, type KafkaListener,
 } from "./kafka_security.ts";
+
+const folders = new Set<string>();
+process.once("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+});
 
 /** What a test asks of its cluster. With any of it, `KAFKA_BROKERS` is not looked at. */
 export interface KafkaOptions extends KafkaListener {
@@ -46,6 +52,7 @@ export async function startKafka(t?: TestContext, options: KafkaOptions = {}): P
   await trainArchive(installation);
 
   const folder = await mkdtemp(join(tmpdir(), "sojourn-kafka-"));
+  folders.add(folder);
   const { brokers: count = 1, sasl, tls, settings } = options;
   const secured = sasl !== undefined || tls !== undefined;
   const ports = await quietPorts(count * 3);
@@ -71,6 +78,7 @@ export async function startKafka(t?: TestContext, options: KafkaOptions = {}): P
     await topics.close();
     await Promise.all(brokers.map((broker) => broker.kill()));
     await rm(folder, { recursive: true, force: true });
+    folders.delete(folder);
   }
   try {
     await Promise.all(brokers.map((broker) => broker.start()));

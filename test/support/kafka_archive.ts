@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clusterProperties, createBroker } from "./kafka_broker.ts";
@@ -7,12 +7,15 @@ import type { KafkaInstallation } from "./kafka_install.ts";
 import { kafkaTopics } from "./kafka_topics.ts";
 import { freePorts } from "./waiting.ts";
 
+const TRAINING_MS_MAX = 180_000;
+
 /**
  * Makes the archive of the installation, if it is not there: a broker runs for a moment, and its virtual machine writes down the classes
- * that it used. Costs ten seconds once, and saves one at each start of a broker afterwards. Two processes at once: the last one wins.
+ * that it used. Costs ten seconds once, and saves one at each start of a broker afterwards. While another process does so, there is none yet.
  */
 export async function trainArchive(installation: KafkaInstallation): Promise<void> {
-  if (existsSync(installation.archive)) return;
+  const training = `${installation.archive}.training`;
+  if (existsSync(installation.archive) || !(await isFirst(training))) return;
   const folder = await mkdtemp(join(tmpdir(), "sojourn-kafka-"));
   const written = `${installation.archive}.${process.pid}`;
   try {
@@ -34,6 +37,17 @@ export async function trainArchive(installation: KafkaInstallation): Promise<voi
     await rename(written, installation.archive);
   } finally {
     await rm(written, { force: true });
+    await rm(training, { recursive: true, force: true });
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** True when nobody else is at it; one that has not ended for minutes was killed. */
+async function isFirst(folder: string): Promise<boolean> {
+  const made = (): Promise<boolean> => mkdir(folder).then(() => true, () => false);
+  if (await made()) return true;
+  const begun = await stat(folder).then(({ mtimeMs }) => mtimeMs, () => 0);
+  if (Date.now() - begun < TRAINING_MS_MAX) return false;
+  await rm(folder, { recursive: true, force: true });
+  return made();
 }
