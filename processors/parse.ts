@@ -35,7 +35,8 @@ export const parse = defineProcessor({
         type: "string",
         enum: ["json", "logfmt", "regex", "grok", "debezium", "maxwell", "wal2json", "cloudevents"],
         description:
-          "How the text is written. debezium, maxwell, wal2json: the body becomes a change {op, before, after, source} as from the receiver cdc. cloudevents: it becomes the event's data.",
+          "How the text is written. debezium, maxwell, wal2json: the body becomes a change {op, before, after, source} as from the receiver cdc. "
+          + "cloudevents: it becomes the event's data; in binary mode the receiver's include_headers must name ce-specversion, ce-id and so on (Kafka: ce_specversion).",
       },
       field: {
         type: "string",

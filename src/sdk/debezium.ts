@@ -29,7 +29,11 @@ const OPS: ReadonlySet<Json | undefined> = new Set(["c", "u", "d", "r", "t", "m"
 const SYSTEMS: ReadonlyMap<string, string> = new Map([["sqlserver", "microsoft.sql_server"], ["oracle", "oracle.db"], ["db2", "ibm.db2"]]);
 const TIME_NAMES = ["ts_ms", "ts_us", "ts_ns"];
 /** What `add.fields` calls the rest of the envelope and its source. */
-const METADATA = /^__(?:op|deleted|table|collection|db|schema|connector|name|version|snapshot|sequence|lsn|txId|xmin|gtid|file|pos|row|server_id|ts_[mun]s|(?:source|transaction)_\w{1,100})$/;
+const METADATA = new Set(
+  ["op", "deleted", "table", "collection", "db", "schema", "connector", "name", "version", "snapshot", "sequence", "lsn", "txId", "xmin", "gtid", "file", "pos", "row", "server_id"]
+    .concat(TIME_NAMES).map((name) => `__${name}`),
+);
+const FURTHER_METADATA = /^__(?:source|transaction)_/;
 
 /**
  * The change that a message of Debezium tells, or why it tells none. `value` is the message as JSON, decoded by `exactJson`
@@ -151,7 +155,7 @@ function flat(payload: ChangedRow, schema: Json | undefined, expected: boolean):
   const metadata = new Map<string, Json>();
   const columns: [string, Json][] = [];
   for (const entry of Object.entries(payload)) {
-    if (METADATA.test(entry[0])) metadata.set(entry[0].slice(2), entry[1]);
+    if (METADATA.has(entry[0]) || FURTHER_METADATA.test(entry[0])) metadata.set(entry[0].slice(2), entry[1]);
     else columns.push(entry);
   }
   const known = metadata.size > 0 || ownText(schema, "name")?.endsWith(".Value") === true;

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { parse } from "../../processors/parse.ts";
 import { ConfigError } from "../../src/sdk/errors.ts";
 import { wholeBody, type Attributes, type Json } from "../../src/sdk/observation.ts";
+import { harness } from "../support/agent.ts";
 import { created, observed, through } from "../support/processor.ts";
 
 const CHANGE = '{"before":null,"after":{"id":9007199254740993,"status":"new","total":19.90},"source":{"connector":"postgresql","ts_ms":1763805600123,"snapshot":"false","db":"mydb","schema":"public","table":"orders","lsn":1},"op":"c","ts_ms":1763805600999}';
@@ -37,6 +38,40 @@ test("a message that a receiver has decoded is read the same; the change itself,
 test("a row of a snapshot is marked as one, so that track invents no transition of it", () => {
   assert.equal(read("debezium", CHANGE.replace('"op":"c"', '"op":"r"')).passed[0]!.snapshot, true);
   assert.equal(read("maxwell", { type: "bootstrap-insert", database: "shop", table: "orders", ts: 1_763_805_600, data: { id: 1 } }).passed[0]!.snapshot, true);
+});
+
+const AGENT = `
+version: 1
+receivers: { feed: {} }
+processors:
+  parse/debezium: { format: debezium }
+  track/order:
+    type: order
+    id: "body.op == 'd' ? body.before.id : body.after.id"
+    state: body.after.status
+    attributes: { note: body.after.note }
+    delete_when: body.op == "d"
+    states: { new: { next: [paid] }, fraud_detected: { alert: true } }
+exporters: { recorder: {} }
+service: { pipelines: { orders: { receivers: [feed], processors: [parse/debezium, track/order], exporters: [recorder] } } }
+`;
+
+test("track makes resources of changes: a snapshot read again moves nothing, what was not sent keeps its value, deleted twice is deleted once", async () => {
+  await using h = await harness(AGENT, undefined, [parse]);
+  const source = (snapshot: string): Json => ({ connector: "postgresql", db: "mydb", table: "orders", snapshot, ts_ms: h.clock.now() });
+  const send = (op: string, before: Json, after: Json, snapshot = "false"): Promise<void> => h.send("feed", { op, before, after, source: source(snapshot) });
+  const moves = async (): Promise<string[]> => (await h.now.agent.services.resources.transitions("order", "1")).map(({ from, to }) => `${from}>${to}`);
+  const order = () => h.now.agent.services.resources.get("order", "1");
+
+  await send("r", null, { id: 1, status: "new", note: "long" }, "last");
+  await send("r", null, { id: 1, status: "shipped", note: "long" }, "incremental");
+  assert.deepEqual([await moves(), order()!.state, h.changes], [[], "shipped", []], "no move, so no illegal one");
+  await send("u", null, { id: 1, status: "fraud_detected", note: "__debezium_unavailable_value" });
+  assert.deepEqual([await moves(), order()!.attributes["note"]], [["shipped>fraud_detected"], "long"]);
+  await send("d", { id: 1 }, null);
+  await send("d", { id: 1 }, null);
+  assert.equal(order(), undefined);
+  assert.deepEqual(h.changes, ["FIRING OrderFraudDetected 1", "RESOLVED OrderFraudDetected 1 deleted"]);
 });
 
 test("what a format sends beside changes is dropped and counted by its name, and is no error", () => {
