@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from "mysql2";
-import { SERVER_WAITS_SECONDS } from "./mysql_client.ts";
+import { QUIET_SECONDS, SERVER_WAITS_SECONDS } from "./mysql_client.ts";
 import type { GtidSets, Place } from "./mysql_position.ts";
 import type { Clock, Timer } from "../../src/sdk/clock.ts";
 
@@ -136,6 +136,9 @@ export async function openBinlog({ connection, serverId, from, tables, clock }: 
     (error: unknown) => {
       if (error !== null) fail(error);
     });
+  zongji.ctrlConnection?.query(`SET SESSION wait_timeout = ${QUIET_SECONDS}`, (error: unknown) => {
+    if (error !== null) fail(error);
+  });
   look();
 
   return {

@@ -134,8 +134,10 @@ export async function follow(options: FollowOptions): Promise<void> {
         unseen(text, schema);
         break;
       case "ddl":
-        await options.redefine();
-        reader.forget();
+        if (named(text) !== undefined) {
+          await options.redefine();
+          reader.forget();
+        }
         break;
       case "other": break;
     }
@@ -147,10 +149,15 @@ export async function follow(options: FollowOptions): Promise<void> {
     context.report(new Error("a transaction too large to hold was rolled back after part of it had been taken: what is known of its rows is wrong until they change again"));
   }
 
+  /** The label of a watched table whose name is somewhere in the statement. */
+  function named(text: string): string | undefined {
+    const lower = text.toLowerCase();
+    return [...options.tables].find((label) => lower.includes(label.slice(label.indexOf(".") + 1).toLowerCase()));
+  }
+
   /** A session with another binlog_format: rows changed, and nobody says which. */
   function unseen(text: string, schema: string): void {
-    const lower = text.toLowerCase();
-    const hit = [...options.tables].find((label) => lower.includes(label.slice(label.indexOf(".") + 1).toLowerCase()));
+    const hit = named(text);
     if (hit === undefined) return;
     context.refused(1, "statement_format");
     context.report(new Error(`a statement changed rows without saying which, probably of ${hit}: a session (database ${schema}) does not have binlog_format ROW`));

@@ -6,7 +6,7 @@ import { follow } from "./mysql_follow.ts";
 import { positionFrom, progressFrom, type MysqlPosition, type Place } from "./mysql_position.ts";
 import { beginSnapshot, checkServer, endOfBinlog, type Server } from "./mysql_server.ts";
 import { readTable } from "./mysql_snapshot.ts";
-import { describeTables, type Table } from "./mysql_tables.ts";
+import { cascades, describeTables, NoTableError, type Table } from "./mysql_tables.ts";
 import type { CdcConfig } from "./schema.ts";
 import { backoffMs } from "../../src/sdk/backoff.ts";
 import type { Receiver, ReceiverContext } from "../../src/sdk/component.ts";
@@ -41,6 +41,8 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
   let error: string | undefined;
   let failures = 0;
   let reread = false;
+  let warnings: readonly string[] = [];
+  let aliveAt = clock.now();
   let lag: { set(value: number): void } | undefined;
 
   function seen(timestamp: number | undefined): void {
@@ -49,6 +51,7 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
   }
 
   function alive(): void {
+    aliveAt = clock.now();
     if (failures === 0 && error === undefined) return;
     failures = 0;
     error = undefined;
@@ -61,8 +64,8 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
     const client = await connectClient(options, signal);
     try {
       server = await checkServer(client, serverId);
-      if (!server.named) context.log.warn({}, "binlog_row_metadata is not FULL: columns are named as they are now, which is wrong for changes from before an ALTER TABLE that moved them; SET GLOBAL binlog_row_metadata = 'FULL'");
       const tables = await describeTables(client, config.tables, database.database, server.mariadb);
+      await warn(client, tables);
       const end = await endOfBinlog(client, server);
       if (position === undefined && config.snapshot === "never" && !reread) {
         position = { at: { place: end, tables: tables.map(({ label }) => label), time: 0 } };
@@ -73,6 +76,20 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
     } finally {
       client.end();
     }
+  }
+
+  /** What is no reason to stop, but to know. Once for each start. */
+  async function warn(client: Client, tables: readonly Table[]): Promise<void> {
+    const beneath = await cascades(client, tables);
+    const said: string[] = [];
+    if (server?.named === false) {
+      said.push("binlog_row_metadata is not FULL: columns are named as they are now, which is wrong for changes from before an ALTER TABLE that moved them; SET GLOBAL binlog_row_metadata = 'FULL'");
+    }
+    if (beneath.length > 0) {
+      said.push(`rows that a foreign key's cascade deletes or changes are not in the binlog, and stay known as they were: ${beneath.slice(0, 10).join(", ")}`);
+    }
+    for (const one of said) if (!warnings.includes(one)) context.log.warn({}, one);
+    warnings = said;
   }
 
   interface Session {
@@ -145,7 +162,10 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
         definitionOf: (shape) => definitions.get(`${shape.database}.${shape.name}`),
         async redefine() {
           // A table that is gone, or not yet what it will be, is no reason to stop: the binlog names its columns itself.
-          const now = await describeTables(client, config.tables, database.database, of.mariadb).catch(() => undefined);
+          const now = await describeTables(client, config.tables, database.database, of.mariadb).catch((failed: unknown) => {
+            if (failed instanceof NoTableError) return undefined;
+            throw failed;
+          });
           if (now !== undefined) definitions = new Map(now.map((table) => [table.label, table]));
         },
       });
@@ -160,6 +180,7 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
     if (config.on_position_lost === "fail") {
       fails(new Error(`${what}; on_position_lost is \`fail\`: a person must look`), true);
     } else {
+      error = what;
       context.report(new Error(`${what}: all rows are read again; those that were deleted meanwhile stay known`));
       position = undefined;
       reread = true;
@@ -170,6 +191,8 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
     doing = "waiting";
     error = messageOf(failed);
     failures += 1;
+    lagSeconds = Math.max(lagSeconds ?? 0, (clock.now() - aliveAt) / 1_000);
+    lag?.set(lagSeconds);
     context.report(failed);
     if (forGood || failures >= FAILURES_MAX) context.failing(error);
   }
@@ -200,6 +223,7 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
       context.status(() => ({
         server: server === undefined ? null : `${server.system} ${server.version}`, doing,
         ...(error === undefined ? {} : { error }),
+        ...(warnings.length === 0 ? {} : { warnings }),
         ...(lagSeconds === undefined ? {} : { lag_seconds: lagSeconds }),
         ...(position === undefined ? {} : { position: position.at.place as unknown as Json, tables_read: position.at.tables.length }),
       }));

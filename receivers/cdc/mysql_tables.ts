@@ -41,6 +41,11 @@ export function tableNames(tables: readonly string[], database: string): { datab
   });
 }
 
+/** A table that is not there. */
+export class NoTableError extends Error {
+  override name = "NoTableError";
+}
+
 /** Asks what there is of the tables. Rejects, with what to grant, for one that cannot be seen. */
 export async function describeTables(client: Client, wanted: readonly string[], database: string, mariadb: boolean): Promise<Table[]> {
   const tables: Table[] = [];
@@ -53,7 +58,7 @@ async function describeTable(client: Client, wanted: { database: string; name: s
   const [found] = await client.query(
     "SELECT TABLE_SCHEMA AS d, TABLE_NAME AS t, ENGINE AS e, TABLE_TYPE AS k FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?", values);
   const label = `${wanted.database}.${wanted.name}`;
-  if (found === undefined) throw new Error(`the table ${label} is not there, or must not be read: GRANT SELECT ON it`);
+  if (found === undefined) throw new NoTableError(`the table ${label} is not there, or must not be read: GRANT SELECT ON it`);
   if (found.k === "VIEW") throw new Error(`${label} is a view: the binlog has only tables`);
   const columns = await client.query(
     "SELECT COLUMN_NAME AS name, LOWER(DATA_TYPE) AS type FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION", values);
@@ -69,6 +74,21 @@ async function describeTable(client: Client, wanted: { database: string; name: s
     columns: columns.map(({ name, type }) => columnOf(name!, type!, hints.get(name!))),
     key: key.map(({ name }) => name!), hints,
   };
+}
+
+/**
+ * Foreign keys whose cascades change rows of these tables: the engine does that beneath the binlog, which says nothing of it.
+ * https://mariadb.com/kb/en/foreign-keys/
+ */
+export async function cascades(client: Client, tables: readonly Table[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const { database, name, label } of tables) {
+    const rows = await client.query(
+      "SELECT CONSTRAINT_NAME AS name, REFERENCED_TABLE_NAME AS parent FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ? AND TABLE_NAME = ? "
+      + "AND (DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN ('CASCADE', 'SET NULL'))", [database, name]);
+    for (const row of rows) found.push(`${label} (${row.name}, to ${row.parent})`);
+  }
+  return found;
 }
 
 /** MariaDB's JSON is text with a check, and its binlog does not tell a UUID from other bytes. */

@@ -106,6 +106,16 @@ test("a column that a session does not write to the binlog is missing, not NULL;
   assert.match(s.watching.recorded.reports[0]!, /a statement changed rows without saying which, probably of \S+\.orders: .*binlog_format ROW/);
 });
 
+test("what a foreign key's cascade does is not in the binlog: that is said", async (t) => {
+  const s = await scene(t, ["orders", "items"], [ORDERS, "CREATE TABLE items (id INT PRIMARY KEY, order_id INT, CONSTRAINT of_order FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE CASCADE)"]);
+  if (s === undefined) return;
+  await s.run("INSERT INTO orders VALUES (1, 'new')", "INSERT INTO items VALUES (7, 1)", "DELETE FROM orders");
+  assert.deepEqual(await s.short(), ["c orders 1 new", "c items 7", "d orders 1 new"]);
+  assert.deepEqual(s.watching.status().warnings, [
+    `rows that a foreign key's cascade deletes or changes are not in the binlog, and stay known as they were: ${s.db}.items (of_order, to orders)`,
+  ]);
+});
+
 test("from whichever position it is restarted, no change is lost and none comes twice", async (t) => {
   const s = await scene(t, ["orders", "items"], [ORDERS, "CREATE TABLE items (id INT PRIMARY KEY, status VARCHAR(20))"]);
   if (s === undefined) return;
