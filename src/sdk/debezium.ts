@@ -67,10 +67,10 @@ export function keyIn({ attributes }: Observation): Json | undefined {
   }
 }
 
-/** With its schema (`schemas.enable`), or bare. */
+/** With its schema (`schemas.enable`), or bare. A table may have columns of these names: an envelope has nothing else. */
 function unwrapped(value: ChangedRow): readonly [Json, Json | undefined] {
   const schema = own(value, "schema");
-  if ((isRow(schema) || schema === null) && Object.hasOwn(value, "payload")) return [value["payload"]!, schema];
+  if ((isRow(schema) || schema === null) && Object.hasOwn(value, "payload") && Object.keys(value).length === 2) return [value["payload"]!, schema];
   return [value, undefined];
 }
 
