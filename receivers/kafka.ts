@@ -19,7 +19,7 @@ import { kafkaSchema } from "./kafka/schema.ts";
 import type { Partition } from "./kafka/state.ts";
 import { createTelemetry, describe } from "./kafka/telemetry.ts";
 import { createSubscription } from "./kafka/subscription.ts";
-import { createUnpack } from "./kafka/unpack.ts";
+import { createCodec } from "./kafka/codec.ts";
 
 /**
  * Reads topics of Kafka. The position (the next offset of every partition) is in the commit of what the messages did, and the store's
@@ -83,7 +83,7 @@ export const kafka = defineReceiver({
           ...encoding, includeHeaders: config.include_headers ?? [], onError: config.on_error, valueBytesMax: sizeBytes(config.max_message_size),
         });
         const flow = createFlow(context, positions, {
-          recordsMax: config.max_poll_records, committedOnly, observe, prepare: encoding.prepare, unpack: createUnpack(client), signal,
+          recordsMax: config.max_poll_records, committedOnly, observe, prepare: encoding.prepare, codec: createCodec(client), signal,
           onProblem: (partition, code) => consumer.problem(partition, code),
           onProgress(partition) {
             health.progress(partition);

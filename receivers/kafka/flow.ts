@@ -4,7 +4,7 @@ import type { Json, Observation } from "../../src/sdk/observation.ts";
 import type { Fetched, FetchedBatch } from "./fetch.ts";
 import type { createObserver } from "./observe.ts";
 import type { Positions } from "./position.ts";
-import { RecordCursor, type BrokenBatch, type Unpack } from "./records.ts";
+import { RecordCursor, type BrokenBatch, type Codec } from "./records.ts";
 import type { Partition } from "./state.ts";
 
 /** An answer is handed on in pieces; after so long the event loop gets its turn, for heartbeats too. */
@@ -17,7 +17,7 @@ export interface FlowOptions {
   readonly recordsMax: number;
   readonly committedOnly: boolean;
   readonly observe: ReturnType<typeof createObserver>;
-  readonly unpack: Unpack;
+  readonly codec: Codec;
   readonly signal: AbortSignal;
   /** The broker answered with an error for this partition. */
   readonly onProblem: (partition: Partition, code: number) => void;
@@ -88,7 +88,7 @@ export function createFlow(context: ReceiverContext, positions: Positions, optio
     partition.end = options.committedOnly && answer.lastStableOffset >= 0 ? answer.lastStableOffset : answer.highWatermark;
     partition.target ??= partition.end;
     const cursorOf = (tells: boolean): RecordCursor => new RecordCursor(
-      bytesOf, answer.start, answer.end, from, answer.aborted, options.unpack, (gap) => { if (tells) broken(fetched, gap); },
+      bytesOf, answer.start, answer.end, from, answer.aborted, options.codec, (gap) => { if (tells) broken(fetched, gap); },
     );
     if (answer.end > answer.start) {
       if (options.prepare !== undefined) await options.prepare(() => cursorOf(false));
@@ -115,8 +115,9 @@ export function createFlow(context: ReceiverContext, positions: Positions, optio
       if (signal.aborted) return;
       if (partition.gone || partition.halted) continue;
       if (answer.errorCode !== 0) options.onProblem(partition, answer.errorCode);
-      // An answer to what was asked before the partition was put elsewhere.
       else if (from === (reached.get(partition) ?? partition.next)) await takePart(bytesOf, fetched);
+      // An answer to what was asked before the partition was put elsewhere: it is asked from where it is.
+      else partition.fetchNext = reached.get(partition) ?? partition.next;
     }
     await flush();
   }

@@ -5,6 +5,7 @@
 
 const LENGTH_AT = 8;
 const MAGIC_AT = 16;
+const CRC_AT = 17;
 const ATTRIBUTES_AT = 21;
 const LAST_DELTA_AT = 23;
 const BASE_TIME_AT = 27;
@@ -35,8 +36,14 @@ export interface BrokenBatch {
   readonly reason: string;
 }
 
-/** Undoes a compression (1 gzip, 2 snappy, 3 lz4, 4 zstd). Throws when it cannot, or when the result would be too large. */
-export type Unpack = (kind: number, bytes: Buffer) => Buffer;
+/** What a batch needs to be read. */
+export interface Codec {
+  /** Undoes a compression (1 gzip, 2 snappy, 3 lz4, 4 zstd). Throws when it cannot, or when the result would be too large. */
+  unpack(kind: number, bytes: Buffer): Buffer;
+  crc32c(bytes: Buffer): number;
+}
+
+class BrokenRecord extends Error {}
 
 /** A 64-bit number as a double: exact to 2^53, which is more than any offset or time. */
 export function int64(bytes: Buffer, at: number): number {
@@ -64,7 +71,7 @@ export class RecordCursor {
   readonly #end: number;
   readonly #from: number;
   readonly #aborted: readonly Aborted[];
-  readonly #unpack: Unpack;
+  readonly #codec: Codec;
   readonly #onBroken: (batch: BrokenBatch) => void;
   #abortedSeen = 0;
   readonly #aborting = new Set<number>();
@@ -79,7 +86,7 @@ export class RecordCursor {
   #appendTime: number | undefined;
 
   constructor(
-    log: Buffer, start: number, end: number, from: number, aborted: readonly Aborted[], unpack: Unpack, onBroken: (batch: BrokenBatch) => void,
+    log: Buffer, start: number, end: number, from: number, aborted: readonly Aborted[], codec: Codec, onBroken: (batch: BrokenBatch) => void,
   ) {
     this.bytes = log;
     this.#log = log;
@@ -89,7 +96,7 @@ export class RecordCursor {
     this.nextOffset = from;
     this.#lastOffset = from - 1;
     this.#aborted = aborted;
-    this.#unpack = unpack;
+    this.#codec = codec;
     this.#onBroken = onBroken;
   }
 
@@ -114,20 +121,25 @@ export class RecordCursor {
     }
   }
 
-  /** The headers of the record that `next` came to, one after the other. Names and values are cut out of `bytes`. */
+  /** The headers of the record that `next` came to, one after the other: places in `bytes`. What is no header ends them. */
   headers(each: (nameStart: number, nameEnd: number, valueStart: number, valueEnd: number) => void): void {
     const after = this.#pos;
     this.#pos = this.#headersAt;
-    for (let i = 0; i < this.headerCount; i++) {
-      const nameLength = this.#varint();
-      const nameStart = this.#pos;
-      this.#skip(nameLength);
-      const valueLength = this.#varint();
-      const valueStart = this.#pos;
-      if (valueLength > 0) this.#skip(valueLength);
-      each(nameStart, nameStart + nameLength, valueLength < 0 ? -1 : valueStart, this.#pos);
+    try {
+      for (let i = 0; i < this.headerCount && this.#pos < after; i++) {
+        const nameLength = this.#varint();
+        const nameStart = this.#pos;
+        this.#skip(nameLength, after);
+        const valueLength = this.#varint();
+        const valueStart = this.#pos;
+        if (valueLength > 0) this.#skip(valueLength, after);
+        each(nameStart, nameStart + nameLength, valueLength < 0 ? -1 : valueStart, this.#pos);
+      }
+    } catch (error) {
+      if (!(error instanceof BrokenRecord)) throw error;
+    } finally {
+      this.#pos = after;
     }
-    this.#pos = after;
   }
 
   /** Opens the next whole batch; one that has nothing for us is left with no records. */
@@ -140,9 +152,12 @@ export class RecordCursor {
     if (after > this.#end || after <= at) return false;
     this.#at = after;
     this.#baseOffset = int64(log, at);
-    if (log[at + MAGIC_AT] !== MAGIC || after - at < RECORDS_AT) {
-      this.#lastOffset = Math.max(this.#baseOffset, this.#lastOffset);
-      this.#broken(this.#baseOffset, 1, new Error("a message format from before Kafka 0.11"));
+    const unreadable = log[at + MAGIC_AT] !== MAGIC || after - at < RECORDS_AT ? "a message format from before Kafka 0.11"
+      : this.#codec.crc32c(log.subarray(at + ATTRIBUTES_AT, after)) !== log.readUInt32BE(at + CRC_AT) ? "its checksum is wrong" : undefined;
+    if (unreadable !== undefined) {
+      // Where it ends cannot be believed either: it is passed over offset by offset.
+      this.#lastOffset = Math.max(this.#baseOffset, this.nextOffset);
+      this.#broken(this.#lastOffset, 1, new Error(unreadable));
       return true;
     }
     this.#lastOffset = this.#baseOffset + log.readInt32BE(at + LAST_DELTA_AT);
@@ -159,7 +174,7 @@ export class RecordCursor {
         this.#pos = at + RECORDS_AT;
         this.#recordEnd = after;
       } else {
-        this.bytes = this.#unpack(compression, log.subarray(at + RECORDS_AT, after));
+        this.bytes = this.#codec.unpack(compression, log.subarray(at + RECORDS_AT, after));
         this.#pos = 0;
         this.#recordEnd = this.bytes.length;
       }
@@ -198,7 +213,7 @@ export class RecordCursor {
   #readRecord(): void {
     const length = this.#varint();
     const end = this.#pos + length;
-    if (length < 0 || end > this.#recordEnd) throw new Error("a record that is longer than its batch");
+    if (length < 0 || end > this.#recordEnd) throw new BrokenRecord("a record that is longer than its batch");
     this.#pos++; // attributes: none are defined
     const timeDelta = this.#varint();
     this.offset = this.#baseOffset + this.#varint();
@@ -212,14 +227,14 @@ export class RecordCursor {
     if (valueLength > 0) this.#pos += valueLength;
     this.valueEnd = this.#pos;
     this.headerCount = this.#varint();
-    if (this.#pos > end) throw new Error("a record whose fields are longer than itself");
+    if (this.#pos > end) throw new BrokenRecord("a record whose fields are longer than itself");
     // Headers are read only if somebody asks for them.
     this.#headersAt = this.#pos;
     this.#pos = end;
   }
 
-  #skip(length: number): void {
-    if (length < 0 || this.#pos + length > this.bytes.length) throw new Error("a header that is longer than its record");
+  #skip(length: number, end: number): void {
+    if (length < 0 || this.#pos + length > end) throw new BrokenRecord("a header that is longer than its record");
     this.#pos += length;
   }
 
@@ -235,7 +250,7 @@ export class RecordCursor {
       if (byte < 0x80) return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
       factor *= 128;
     }
-    throw new Error("a number that does not end");
+    throw new BrokenRecord("a number that does not end");
   }
 
   #broken(firstOffset: number, records: number, error: unknown): void {
