@@ -30,8 +30,8 @@ const SYSTEMS: ReadonlyMap<string, string> = new Map([["sqlserver", "microsoft.s
 const TIME_NAMES = ["ts_ms", "ts_us", "ts_ns"];
 /** What `add.fields` calls the rest of the envelope and its source. */
 const METADATA = new Set(
-  ["op", "deleted", "table", "collection", "db", "schema", "connector", "name", "version", "snapshot", "sequence", "lsn", "txId", "xmin", "gtid", "file", "pos", "row", "server_id"]
-    .concat(TIME_NAMES).map((name) => `__${name}`),
+  ["op", "deleted", "table", "collection", "db", "schema", "connector", "name", "version", "snapshot", "sequence", "lsn", "txId", "xmin",
+    "gtid", "file", "pos", "row", "server_id"].concat(TIME_NAMES).map((name) => `__${name}`),
 );
 const FURTHER_METADATA = /^__(?:source|transaction)_/;
 

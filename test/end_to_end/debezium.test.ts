@@ -35,18 +35,20 @@ interface Parts {
   readonly kafka: Kafka;
   readonly debezium: Debezium;
 }
+const running = new AsyncDisposableStack();
 let parts: Parts | undefined;
 let skipped: string | undefined;
 
 before(async () => {
   const asking = { skip: (reason?: string) => void (skipped = reason ?? "it cannot be had") } as TestContext;
-  const [postgres, kafka] = await Promise.all([startPostgres(asking, { own: true }), startKafka(asking, { own: true })]);
+  const postgres = running.use(await startPostgres(asking, { own: true }));
+  const kafka = running.use(await startKafka(asking, { own: true }));
   if (postgres === undefined || kafka === undefined) return;
   const database = await postgres.createDatabase("shop");
   // EXTERNAL: stored apart, and not compressed first, so that some thousand characters are enough.
   const apart = ["raw", "tags", "counts", "note"].map((column) => `ALTER TABLE orders ALTER ${column} SET STORAGE EXTERNAL;`).join("");
   await postgres.sql(database, `CREATE TABLE orders (${COLUMNS}); ${apart} INSERT INTO orders (id, status) VALUES (1, 'there before')`);
-  const debezium = await startDebezium(asking, kafka.bootstrap, postgres, database, CONNECTORS);
+  const debezium = running.use(await startDebezium(asking, kafka.bootstrap, postgres, database, CONNECTORS));
   if (debezium === undefined) return;
   parts = { postgres, kafka, debezium };
   // What follows is only a change for a connector whose snapshot is done.
@@ -62,10 +64,7 @@ before(async () => {
   await sql("INSERT INTO orders (id, status) VALUES (3, 'last')");
 });
 
-after(async () => {
-  await parts?.debezium[Symbol.asyncDispose]();
-  await Promise.all([parts?.kafka[Symbol.asyncDispose](), parts?.postgres[Symbol.asyncDispose]()]);
-});
+after(() => running.disposeAsync());
 
 /** The messages of a topic, once there are so many. */
 async function messages(topic: string, count: number): Promise<StoredMessage[]> {
