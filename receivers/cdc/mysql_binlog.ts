@@ -17,6 +17,7 @@ export type BinlogEvent =
   | { readonly kind: "begin"; readonly gtid: string | undefined; readonly standalone: boolean; readonly timestamp: number }
   | { readonly kind: "query"; readonly query: string; readonly schema: string; readonly timestamp: number; readonly end: number }
   | { readonly kind: "commit"; readonly end: number }
+  /** Of two-phase commit; whether it commits comes later. */
   | { readonly kind: "prepared"; readonly end: number }
   | RowsEvent
   | { readonly kind: "file"; readonly name: string; readonly offset: number }
@@ -44,6 +45,7 @@ interface Decoded {
   readonly query: string;
   readonly schema: string;
   readonly standalone?: boolean;
+  readonly onePhase?: boolean;
   readonly tableId: number;
   readonly schemaName: string;
   readonly tableName: string;
@@ -199,7 +201,7 @@ function translator(): (event: Decoded) => BinlogEvent | undefined {
       case "anonymousgtid": return { kind: "begin", gtid: undefined, standalone: true, timestamp };
       case "query": return { kind: "query", query: event.query, schema: event.schema, timestamp, end };
       case "xid": return { kind: "commit", end };
-      case "xaprepare": return { kind: "prepared", end };
+      case "xaprepare": return { kind: event.onePhase === true ? "commit" : "prepared", end };
       case "rotate": return { kind: "file", name: event.binlogName, offset: event.position };
       case "heartbeat": return { kind: "idle" };
       case "tablemap":

@@ -1,16 +1,18 @@
 import { changeObservation, type Change } from "./change.ts";
 import type { Binlog, BinlogEvent, RowsEvent, Shape } from "./mysql_binlog.ts";
-import type { MysqlPosition, Place, Progress } from "./mysql_position.ts";
+import type { MysqlPosition, Place, Prepared, Progress } from "./mysql_position.ts";
 import { rowReader, type Definition, type RowChange } from "./mysql_rows.ts";
 import { statementOf } from "./mysql_statement.ts";
 import { createTransaction, type Taken } from "./mysql_transaction.ts";
 import type { ReceiverContext } from "../../src/sdk/component.ts";
 import type { Delivery } from "../../src/sdk/delivery.ts";
-import type { Json, Observation } from "../../src/sdk/observation.ts";
+import { observation, wholeBody, type Json, type Observation } from "../../src/sdk/observation.ts";
 
 const BATCH_ROWS = 1_000;
 /** Nothing of ours in the binlog: how often the store is told nevertheless how far it was read. */
 const POSITION_MS = 10_000;
+/** Changes of prepared transactions are kept in the position, so there must not be many. */
+const PREPARED_ROWS_MAX = 5_000;
 
 /** What there is around the binlog. */
 export interface FollowOptions {
@@ -47,6 +49,8 @@ export async function follow(options: FollowOptions): Promise<void> {
   const transaction = createTransaction();
   const reader = rowReader(options.definitionOf);
   let taken: Taken | undefined = position.at.transaction;
+  const prepared = new Map<string, readonly Prepared[]>(Object.entries(position.at.prepared ?? {}));
+  let xa: string | undefined;
   let out: Observation[] = [];
   let bytes = 0;
   let moved = false;
@@ -63,6 +67,7 @@ export async function follow(options: FollowOptions): Promise<void> {
     position.at = {
       place: progress.place(), tables, time,
       ...(taken === undefined ? {} : { transaction: taken }), ...(reading === undefined ? {} : { reading }),
+      ...(prepared.size === 0 ? {} : { prepared: Object.fromEntries(prepared) }),
     };
     delivery.send(out, position.at as unknown as Json, bytes);
     out = [];
@@ -87,6 +92,24 @@ export async function follow(options: FollowOptions): Promise<void> {
     moved = true;
     gtid = undefined;
     options.passed();
+  }
+
+  /** Its rows wait for the second phase, across restarts too. */
+  function prepare(): void {
+    const held = transaction.commit();
+    const waiting = [...prepared.values()].reduce((sum, rows) => sum + rows.length, 0);
+    if (xa !== undefined && waiting + held.length <= PREPARED_ROWS_MAX) {
+      prepared.set(xa, held.map(({ body, attributes }) => ({ body: wholeBody(body), attributes })));
+      return end([]);
+    }
+    context.report(new Error(`more than ${PREPARED_ROWS_MAX} changes wait for the second phase of their commit: those of another transaction are taken at its first`));
+    end(held);
+  }
+
+  function second(name: string): Observation[] {
+    const rows = prepared.get(name) ?? [];
+    prepared.delete(name);
+    return rows.map(({ body, attributes }) => observation(body, { source: context.id, time, attributes }));
   }
 
   function observe(database: string, table: string, change: Pick<Change, "op" | "before" | "after">): Observation {
@@ -139,6 +162,15 @@ export async function follow(options: FollowOptions): Promise<void> {
           reader.forget();
         }
         break;
+      case "xa_names":
+        standalone = false;
+        xa = statement.name;
+        return;
+      case "xa_commit": return end([...transaction.commit(), ...second(statement.name)]);
+      case "xa_rollback":
+        second(statement.name);
+        if (!transaction.rollback()) undone();
+        return end([]);
       case "other": break;
     }
     // Within a transaction nothing ends with a statement such as this; alone it is one.
@@ -167,9 +199,12 @@ export async function follow(options: FollowOptions): Promise<void> {
     switch (event.kind) {
       case "begin": return begin(event.gtid, event.timestamp, event.standalone);
       case "rows": return rows(event);
-      case "commit": case "prepared":
+      case "commit":
         offset = event.end;
         return end(transaction.commit());
+      case "prepared":
+        offset = event.end;
+        return prepare();
       case "query":
         offset = event.end;
         timestamp = event.timestamp;

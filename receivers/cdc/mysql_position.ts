@@ -1,4 +1,4 @@
-import type { Json } from "../../src/sdk/observation.ts";
+import type { Attributes, Json } from "../../src/sdk/observation.ts";
 
 /** A point between two transactions of the binlog: the last GTID of each domain or server, else file and offset. */
 export type Place = { readonly gtid: string } | { readonly file: string; readonly offset: number };
@@ -9,12 +9,20 @@ export interface MysqlPosition {
   readonly place: Place;
   /** Of the one after it so many rows, by table: it is too large for one batch. `id`: its GTID, "" where it has none. */
   readonly transaction?: { readonly id: string; readonly rows: Readonly<Record<string, number>> };
+  /** Changes of transactions that were prepared (XA) and neither committed nor rolled back, by the transaction's name. */
+  readonly prepared?: Readonly<Record<string, readonly Prepared[]>>;
   /** Tables whose rows were read. Others that are configured are still to be read. */
   readonly tables: readonly string[];
   /** The table whose rows are being read, and the key of the last one. */
   readonly reading?: { readonly table: string; readonly after: readonly string[] };
   /** Time of the last change, ms: none after it gets an earlier one, or `track` would take it for late. */
   readonly time: number;
+}
+
+/** A change that waits for the second phase. */
+export interface Prepared {
+  readonly body: Json;
+  readonly attributes: Attributes;
 }
 
 /** Out of the store, where only this module put it. Throws when it is of something else. */

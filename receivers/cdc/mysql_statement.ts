@@ -7,6 +7,8 @@
 export type Statement =
   | { readonly kind: "begin" | "commit" | "rollback" | "ddl" | "rows" | "other" }
   | { readonly kind: "savepoint" | "rollback_to"; readonly name: string }
+  /** Two-phase commit; `name` is the transaction's. */
+  | { readonly kind: "xa_names" | "xa_commit" | "xa_rollback"; readonly name: string }
   | { readonly kind: "truncate"; readonly database: string | undefined; readonly table: string };
 
 const TEXT_CHARS_MAX = 4_096;
@@ -15,8 +17,10 @@ const TRUNCATE = new RegExp(`^truncate\\s*(?:\\s|(?=\`))(?:table\\s*(?:\\s|(?=\`
 const SAVEPOINT = new RegExp(`^savepoint\\s+${NAME}`, "i");
 const ROLLBACK_TO = new RegExp(`^rollback\\s+(?:work\\s+)?to\\s+(?:savepoint\\s+)?${NAME}`, "i");
 
+const XA = /^xa\s+(start|begin|end|commit|rollback)\s+(\S.*?)(?:\s+(one\s+phase))?\s*$/is;
+
 const SIMPLE: readonly (readonly [RegExp, "begin" | "commit" | "rollback" | "ddl" | "rows"])[] = [
-  [/^(?:begin|xa\s+start)\b/i, "begin"], [/^commit\b/i, "commit"], [/^rollback\b/i, "rollback"],
+  [/^begin\b/i, "begin"], [/^commit\b/i, "commit"], [/^rollback\b/i, "rollback"],
   [/^(?:alter|create|drop|rename)\b/i, "ddl"], [/^(?:insert|update|delete|replace|load|with)\b/i, "rows"],
 ];
 
@@ -34,6 +38,11 @@ export function statementOf(text: string): Statement {
   if (back !== null) return { kind: "rollback_to", name: nameOf(back[1], back[2])!.toLowerCase() };
   const savepoint = SAVEPOINT.exec(query);
   if (savepoint !== null) return { kind: "savepoint", name: nameOf(savepoint[1], savepoint[2])!.toLowerCase() };
+  const xa = XA.exec(query);
+  if (xa !== null) {
+    const verb = xa[1]!.toLowerCase();
+    return { kind: verb === "commit" ? "xa_commit" : verb === "rollback" ? "xa_rollback" : "xa_names", name: xa[2]!.replace(/\s/g, "").toLowerCase() };
+  }
   return { kind: SIMPLE.find(([pattern]) => pattern.test(query))?.[1] ?? "other" };
 }
 

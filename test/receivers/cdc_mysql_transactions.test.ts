@@ -106,6 +106,30 @@ test("a column that a session does not write to the binlog is missing, not NULL;
   assert.match(s.watching.recorded.reports[0]!, /a statement changed rows without saying which, probably of \S+\.orders: .*binlog_format ROW/);
 });
 
+test("a prepared transaction (XA) counts when it is committed, not before, and not at all when it is rolled back; a restart between changes nothing", async (t) => {
+  const s = await scene(t);
+  if (s === undefined) return;
+  const other = await s.server.connect(s.db);
+  const prepare = async (name: string, sql: string): Promise<void> => {
+    for (const each of [`XA START '${name}'`, sql, `XA END '${name}'`, `XA PREPARE '${name}'`]) await other.query(each);
+  };
+  await prepare("a", "INSERT INTO orders VALUES (1, 'never')");
+  await s.run("INSERT INTO orders VALUES (2, 'yes')");
+  await other.query("XA ROLLBACK 'a'");
+  await prepare("b','c", "INSERT INTO orders VALUES (3, 'yes'), (4, 'yes')");
+  await s.run("INSERT INTO orders VALUES (5, 'yes')");
+  assert.deepEqual(await s.short(), ["c orders 2 yes", "c orders 5 yes"]);
+  await s.watching.stop();
+  await using again = await watch(t, s.server, s.db, ["orders", "last"], { position: s.watching.position() });
+  await again.until("it is caught up", () => again.recorded.caughtUp);
+  assert.deepEqual(again.short(), []);
+  await other.query("XA COMMIT 'b','c'");
+  for (const sql of ["XA START 'd'", "INSERT INTO orders VALUES (6, 'yes')", "XA END 'd'", "XA COMMIT 'd' ONE PHASE"]) await other.query(sql);
+  await other.end();
+  await again.count(3);
+  assert.deepEqual(again.short(), ["c orders 3 yes", "c orders 4 yes", "c orders 6 yes"]);
+});
+
 test("what a foreign key's cascade does is not in the binlog: that is said", async (t) => {
   const s = await scene(t, ["orders", "items"], [ORDERS, "CREATE TABLE items (id INT PRIMARY KEY, order_id INT, CONSTRAINT of_order FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE CASCADE)"]);
   if (s === undefined) return;
