@@ -1,6 +1,6 @@
 import type { API, Base, BaseOptions, ClusterMetadata, Connection, MessageRecord } from "@platformatic/kafka";
 import { deadline, type Clock } from "../../src/sdk/clock.ts";
-import { kafkaClientOptions, kafkaFailure, type KafkaClientConfig, type KafkaFailure } from "../../src/sdk/kafka_client.ts";
+import { guardConnections, kafkaClientOptions, kafkaFailure, type KafkaClientConfig, type KafkaFailure } from "../../src/sdk/kafka_client.ts";
 
 /** New partitions of a topic are used after this. */
 const METADATA_MAX_AGE_MS = 60_000;
@@ -63,6 +63,8 @@ export async function createClient(config: KafkaClientConfig, timeoutMs: number,
     retries: 1, retryDelay: 50,
   });
 
+  const cutAll = guardConnections(base.connections);
+
   /** One call of the library, whose errors become ours. */
   async function asked<T>(call: (done: (error: Error | null, value?: T) => void) => void): Promise<T> {
     const limit = deadline(clock, answerTimeoutMs);
@@ -121,7 +123,7 @@ export async function createClient(config: KafkaClientConfig, timeoutMs: number,
     },
     async close() {
       // The library waits until a socket has sent what it holds, which a broker that hangs never takes.
-      for (const [, connection] of base.connections) connection.socket?.destroy();
+      cutAll();
       await asked((done) => base.close(done)).catch(() => {});
     },
   };

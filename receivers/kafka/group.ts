@@ -1,7 +1,7 @@
 import type { Consumer } from "@platformatic/kafka";
 import { backoffMs, type Backoff } from "../../src/sdk/backoff.ts";
 import type { ReceiverContext } from "../../src/sdk/component.ts";
-import { kafkaClientOptions, kafkaFailure, type KafkaClientConfig } from "../../src/sdk/kafka_client.ts";
+import { guardConnections, kafkaClientOptions, kafkaFailure, type KafkaClientConfig } from "../../src/sdk/kafka_client.ts";
 import type { PartitionKey } from "./cluster.ts";
 import type { OffsetOf } from "./committed_offsets.ts";
 import type { KafkaClient } from "./connections.ts";
@@ -59,6 +59,7 @@ export function createGroup(kafka: KafkaClient, context: ReceiverContext, config
       sessionTimeout: options.sessionTimeoutMs, rebalanceTimeout: Math.max(options.sessionTimeoutMs, 60_000),
       heartbeatInterval: options.heartbeatIntervalMs, heartbeatStallTimeout: options.sessionTimeoutMs, autocommit: false, retries: 3, retryDelay: 500,
     });
+    guardConnections(made.connections);
     made.on("consumer:group:join", () => { if (made === member) assigned(); });
     made.on("consumer:group:rebalance", () => {
       if (made !== member || owned.size === 0) return;

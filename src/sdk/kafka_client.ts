@@ -142,3 +142,32 @@ export function kafkaFailure(error: unknown): KafkaFailure {
   const message = messageOf(last);
   return { codes, authentication, message: typeof serverErrorMessage === "string" ? `${message} (${serverErrorMessage.slice(0, 300)})` : message };
 }
+
+/** As much of a connection of @platformatic/kafka, and of the pool of a client (`client.connections`), as is needed here. */
+interface PooledConnection {
+  readonly socket: { destroy(): unknown } | undefined;
+  on(event: "close" | "error", listener: () => void): unknown;
+}
+interface ConnectionPool {
+  on(event: "connecting", listener: (made: { readonly connection: PooledConnection }) => void): unknown;
+}
+
+/**
+ * Call once for each client that has a pool, right after it was made. The pool listens to the first error of a connection alone: a second
+ * one (a login refused, then a reset) would be uncaught and end the whole agent. Gives what cuts all connections at once, also
+ * those whose peer takes nothing: the client's own `close` waits for it.
+ */
+export function guardConnections(pool: ConnectionPool): () => void {
+  const open = new Set<PooledConnection>();
+  pool.on("connecting", ({ connection }) => {
+    open.add(connection);
+    connection.on("close", () => void open.delete(connection));
+    connection.on("error", () => {
+      open.delete(connection);
+      connection.socket?.destroy();
+    });
+  });
+  return () => {
+    for (const { socket } of open) socket?.destroy();
+  };
+}

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { createServer, type AddressInfo } from "node:net";
+import { test, type TestContext } from "node:test";
+import { alertOf, notificationOf } from "../support/alert.ts";
 import { sharedKafka } from "../support/kafka.ts";
-import { pause } from "../support/waiting.ts";
+import { pause, until } from "../support/waiting.ts";
 import { kafkaExporter, moved, movesIn, seen } from "./kafka_support.ts";
 
 const kafka = sharedKafka({ own: true });
@@ -52,4 +54,44 @@ test("an exporter whose broker hangs stops at once, also with more on its way th
   await exporter.stop!();
   await failed;
   assert.ok(performance.now() - begin < 2_000, `it took ${performance.now() - begin} ms`);
+});
+
+/** Refuses every login, and resets the connection when the client takes its leave. */
+async function inhospitable(t: TestContext): Promise<{ readonly address: string; readonly resets: () => number }> {
+  let resets = 0;
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => undefined);
+    socket.on("data", (request) => {
+      const key = request.readInt16BE(4);
+      // ApiVersions: none; SaslHandshake: UNSUPPORTED_SASL_MECHANISM. https://kafka.apache.org/protocol
+      const body = key === 18 ? [0, 0, 0, 0, 0, 0, 0, 0, 0, 0] : [0, 33, 0, 0, 0, 0];
+      const answer = Buffer.concat([Buffer.alloc(4), request.subarray(8, 12), Buffer.from(body)]);
+      answer.writeInt32BE(answer.length - 4);
+      socket.write(answer);
+    });
+    socket.on("end", () => {
+      resets++;
+      socket.resetAndDestroy();
+    });
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, resets: () => resets };
+}
+
+test("a broker that refuses a login and resets the connection afterwards brings nothing down", async (t) => {
+  const { address, resets } = await inhospitable(t);
+  const { notify } = kafkaExporter(t, {
+    brokers: [address], alerts: { topic: "alerts" }, sasl: { mechanism: "PLAIN", username: "u", password: "planted-secret" }, timeout: "500ms",
+  });
+  const uncaught: unknown[] = [];
+  const note = (error: unknown): void => void uncaught.push(error);
+  process.on("uncaughtException", note);
+  t.after(() => process.off("uncaughtException", note));
+  for (let turn = 0; turn < 3; turn++) {
+    await assert.rejects(notify(notificationOf(alertOf())), (error: Error) => /SASL/.test(error.message) && !error.message.includes("planted"));
+  }
+  await until("connections reset", () => resets() >= 3);
+  await pause(100);
+  assert.deepEqual(uncaught, []);
 });
