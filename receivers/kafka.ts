@@ -21,6 +21,9 @@ import { createTelemetry, describe } from "./kafka/telemetry.ts";
 import { createSubscription } from "./kafka/subscription.ts";
 import { createCodec } from "./kafka/codec.ts";
 
+const FETCH_WAIT_MS_MAX = 20_000;
+const FETCH_BYTES_MAX = 256 * 2 ** 20;
+
 /**
  * Reads topics of Kafka. The position (the next offset of every partition) is in the commit of what the messages did, and the store's
  * position always wins: no message is lost and none counts twice, whenever the agent, a broker or a connection dies. What the group
@@ -50,6 +53,13 @@ export const kafka = defineReceiver({
       waitMsMax: durationMs(config.fetch_max_wait), bytesMin: sizeBytes(config.fetch_min_bytes), bytesMax: sizeBytes(config.fetch_max_bytes),
       partitionBytesMax: sizeBytes(config.max_partition_fetch_bytes), committedOnly,
     };
+    if (limits.waitMsMax > FETCH_WAIT_MS_MAX) throw new ConfigError("/fetch_max_wait", "is longer than 20s");
+    for (const key of ["fetch_max_bytes", "max_partition_fetch_bytes", "fetch_min_bytes"] as const) {
+      if (sizeBytes(config[key]) > FETCH_BYTES_MAX) throw new ConfigError(`/${key}`, "is more than 256MiB");
+    }
+    if (durationMs(config.heartbeat_interval) >= durationMs(config.session_timeout)) {
+      throw new ConfigError("/heartbeat_interval", `is not shorter than session_timeout (${config.session_timeout})`);
+    }
     const requestMsMax = durationMs(config.request_timeout);
     if (requestMsMax <= limits.waitMsMax) throw new ConfigError("/request_timeout", `is not longer than fetch_max_wait (${config.fetch_max_wait})`);
     const failingAfterMs = durationMs(config.failing_after);
