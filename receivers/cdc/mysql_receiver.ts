@@ -4,7 +4,7 @@ import { gtidSets, openBinlog } from "./mysql_binlog.ts";
 import { clientOptions, connectClient, explained, PositionLostError, type Client } from "./mysql_client.ts";
 import { follow } from "./mysql_follow.ts";
 import { positionFrom, progressFrom, type MysqlPosition, type Place } from "./mysql_position.ts";
-import { beginSnapshot, checkServer, endOfBinlog, type Server } from "./mysql_server.ts";
+import { beginSnapshot, checkServer, endOfBinlog, noneIsPrepared, type Server } from "./mysql_server.ts";
 import { readTable } from "./mysql_snapshot.ts";
 import { cascades, describeTables, NoTableError, type Table } from "./mysql_tables.ts";
 import type { CdcConfig } from "./schema.ts";
@@ -119,11 +119,12 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
     try {
       const place = await beginSnapshot(snapshot, of);
       doing = "snapshot";
-      if (position !== undefined) await stream({ client, server: of, tables, options, until: place });
+      if (position === undefined) await noneIsPrepared(snapshot, of);
+      else await stream({ client, server: of, tables, options, until: place });
       signal.throwIfAborted();
       const time = Math.max(position?.at.time ?? 0, clock.now());
-      const reading = position?.at.reading;
-      position = { at: { place, tables: position?.at.tables ?? [], time, ...(reading === undefined ? {} : { reading }) } };
+      const { tables: read = [], reading, prepared } = position?.at ?? {};
+      position = { at: { place, tables: read, time, ...(reading === undefined ? {} : { reading }), ...(prepared === undefined ? {} : { prepared }) } };
       // The one that was begun goes on first: the position names one only.
       unread.sort((a, b) => Number(b.label === reading?.table) - Number(a.label === reading?.table));
       for (const [index, table] of unread.entries()) {

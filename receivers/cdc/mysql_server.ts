@@ -77,3 +77,11 @@ export async function beginSnapshot(client: Client, server: Server): Promise<Pla
   if (row?.gtid === undefined || row.gtid === null) throw new Error("the server does not say where in the binlog the snapshot is");
   return { gtid: row.gtid };
 }
+
+/** Rows of a transaction that is prepared are neither in the snapshot nor in the binlog after it. Rejects while there is one. */
+export async function noneIsPrepared(client: Client, server: Server): Promise<void> {
+  // MySQL lets only XA_RECOVER_ADMIN ask.
+  const waiting = server.mariadb ? await client.query("XA RECOVER") : [];
+  if (waiting.length === 0) return;
+  throw new Error(`${waiting.length} transactions are prepared and neither committed nor rolled back (XA RECOVER lists them): the snapshot waits for them`);
+}

@@ -29,7 +29,7 @@ export interface ReadOptions {
  * goes on behind the last key. Without a key it begins again. Holds no more in memory than a few batches.
  */
 export async function readTable(table: Table, { context, system, client, delivery, signal, position, next }: ReadOptions): Promise<void> {
-  const { reading, place, time } = position.at;
+  const { reading, place, time, prepared } = position.at;
   const keys = keyColumns(table).length;
   const sql = rowsQuery(table, reading?.table === table.label ? reading.after : undefined);
   const where = "gtid" in place ? { gtid: place.gtid } : place;
@@ -38,7 +38,7 @@ export async function readTable(table: Table, { context, system, client, deliver
   let bytes = 0;
 
   function send(tables: readonly string[], progress: MysqlPosition["reading"]): void {
-    position.at = { place, time, tables, ...(progress === undefined ? {} : { reading: progress }) };
+    position.at = { place, time, tables, ...(progress === undefined ? {} : { reading: progress }), ...(prepared === undefined ? {} : { prepared }) };
     delivery.send(batch, position.at as unknown as Json, bytes);
     batch = [];
     bytes = 0;

@@ -27,7 +27,7 @@ const SIMPLE: readonly (readonly [RegExp, "begin" | "commit" | "rollback" | "ddl
 /** What the statement does. Of a long one only the beginning is looked at. */
 export function statementOf(text: string): Statement {
   const query = withoutComments(text.slice(0, TEXT_CHARS_MAX));
-  const truncate = TRUNCATE.exec(query);
+  const truncate = /^truncate/i.test(query) ? TRUNCATE.exec(query.replace(/\/\*(?!M?!).*?\*\//gs, " ").replace(/--\s.*$|#.*$/gm, " ")) : null;
   if (truncate !== null) {
     const [, quoted, plain, secondQuoted, secondPlain] = truncate;
     const first = nameOf(quoted, plain)!;

@@ -130,6 +130,33 @@ test("a prepared transaction (XA) counts when it is committed, not before, and n
   assert.deepEqual(again.short(), ["c orders 3 yes", "c orders 4 yes", "c orders 6 yes"]);
 });
 
+test("a snapshot waits for a transaction that is prepared: it would miss its rows", async (t) => {
+  const server = await mariadb(t);
+  if (server === undefined) return;
+  const db = await server.createDatabase();
+  const other = await server.connect(db);
+  for (const sql of [ORDERS, "XA START 'x'", "INSERT INTO orders VALUES (1, 'yes')", "XA END 'x'", "XA PREPARE 'x'"]) await other.query(sql);
+  await using watching = await watch(t, server, db, ["orders"]);
+  await watching.until("it says so", () => watching.recorded.reports.length > 0);
+  assert.match(watching.recorded.reports[0]!, /1 transactions are prepared .*the snapshot waits for them/);
+  await other.query("XA COMMIT 'x'");
+  await other.end();
+  await watching.count(1);
+  assert.deepEqual(watching.short(), ["r orders 1 yes"]);
+});
+
+test("a binlog that is compressed says the same", async (t) => {
+  const server = await mariadb(t);
+  if (server === undefined) return;
+  await server.query("SET GLOBAL log_bin_compress = ON, GLOBAL log_bin_compress_min_len = 10");
+  t.after(() => server.query("SET GLOBAL log_bin_compress = OFF"));
+  const s = await scene(t);
+  const long = "a".repeat(20);
+  await s!.run(`INSERT INTO orders SELECT seq, '${long}' FROM seq_1_to_500`, "UPDATE orders SET status = 'b' WHERE id = 500", "DELETE FROM orders WHERE id < 500", "TRUNCATE /* a long comment to be compressed */ TABLE orders");
+  const lines = await s!.short();
+  assert.deepEqual([lines.length, lines[0], ...lines.slice(500, 502), lines.at(-1)], [1001, `c orders 1 ${long}`, "u orders 500 b", `d orders 1 ${long}`, "t orders"]);
+});
+
 test("what a foreign key's cascade does is not in the binlog: that is said", async (t) => {
   const s = await scene(t, ["orders", "items"], [ORDERS, "CREATE TABLE items (id INT PRIMARY KEY, order_id INT, CONSTRAINT of_order FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE CASCADE)"]);
   if (s === undefined) return;
