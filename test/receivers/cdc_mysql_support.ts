@@ -2,7 +2,7 @@ import type { TestContext } from "node:test";
 import { createMysql } from "../../receivers/cdc/mysql_receiver.ts";
 import type { CdcConfig } from "../../receivers/cdc/schema.ts";
 import { createMetrics } from "../../src/metrics/store.ts";
-import { realClock } from "../../src/sdk/clock.ts";
+import { realClock, type Clock } from "../../src/sdk/clock.ts";
 import { parseDatabaseUrl } from "../../src/sdk/database.ts";
 import { wholeBody, type Batch, type Json, type Observation } from "../../src/sdk/observation.ts";
 import { receiverContext, type Recorded } from "../support/context.ts";
@@ -40,6 +40,7 @@ export interface WatchParts {
   readonly position?: Json | undefined;
   readonly emit?: (batch: Batch, position: Json | undefined) => Promise<void>;
   readonly id?: string;
+  readonly clock?: Clock;
 }
 
 export function cdcConfig(server: Mariadb, database: string, tables: readonly string[], more: Partial<CdcConfig> = {}): CdcConfig {
@@ -51,11 +52,11 @@ export function cdcConfig(server: Mariadb, database: string, tables: readonly st
 
 /** Starts a receiver on these tables. It is stopped when the test ends. */
 export async function watch(
-  t: TestContext, server: Mariadb, database: string, tables: readonly string[], { config = {}, position, emit, id = "cdc/shop" }: WatchParts = {},
+  t: TestContext, server: Mariadb, database: string, tables: readonly string[], { config = {}, position, emit, id = "cdc/shop", clock = realClock }: WatchParts = {},
 ): Promise<Watching> {
-  const metrics = createMetrics(realClock);
+  const metrics = createMetrics(clock);
   const { context, recorded } = receiverContext({
-    id, clock: realClock, metrics, ...(position === undefined ? {} : { position }), ...(emit === undefined ? {} : { emit }),
+    id, clock, metrics, ...(position === undefined ? {} : { position }), ...(emit === undefined ? {} : { emit }),
   });
   const wanted = cdcConfig(server, database, tables, config);
   const receiver = createMysql(wanted, parseDatabaseUrl(wanted.url, ["mysql"]), context);
