@@ -65,7 +65,7 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
     try {
       server = await checkServer(client, serverId);
       const tables = await describeTables(client, config.tables, database.database, server.mariadb);
-      await warn(client, tables);
+      await warn(client, server, tables);
       const end = await endOfBinlog(client, server);
       if (position === undefined && config.snapshot === "never" && !reread) {
         position = { at: { place: end, tables: tables.map(({ label }) => label), time: 0 } };
@@ -79,12 +79,9 @@ export function createMysql(config: CdcConfig, database: Database, context: Rece
   }
 
   /** What is no reason to stop, but to know. Once for each start. */
-  async function warn(client: Client, tables: readonly Table[]): Promise<void> {
+  async function warn(client: Client, of: Server, tables: readonly Table[]): Promise<void> {
     const beneath = await cascades(client, tables);
-    const said: string[] = [];
-    if (server?.named === false) {
-      said.push("binlog_row_metadata is not FULL: columns are named as they are now, which is wrong for changes from before an ALTER TABLE that moved them; SET GLOBAL binlog_row_metadata = 'FULL'");
-    }
+    const said = [...of.warnings];
     if (beneath.length > 0) {
       said.push(`rows that a foreign key's cascade deletes or changes are not in the binlog, and stay known as they were: ${beneath.slice(0, 10).join(", ")}`);
     }

@@ -9,13 +9,13 @@ export interface Server {
   readonly system: "mariadb" | "mysql";
   /** The binlog can be resumed by GTID, not only by file and offset. */
   readonly gtid: boolean;
-  /** The binlog's row events name their columns. */
-  readonly named: boolean;
+  /** What may make changes invisible, or wrong, without anybody noticing. */
+  readonly warnings: readonly string[];
 }
 
 const VARIABLES = [
   "version", "log_bin", "binlog_format", "binlog_row_image", "binlog_row_metadata", "gtid_mode", "server_id",
-  "binlog_transaction_compression", "binlog_row_value_options",
+  "binlog_transaction_compression", "binlog_row_value_options", "log_slave_updates", "gtid_slave_pos",
 ];
 
 /** Looks whether the server's binlog says what we need. Rejects with all that is to be set. */
@@ -37,7 +37,14 @@ export async function checkServer(client: Client, ownServerId: number): Promise<
   const version = value.get("version") ?? "";
   if (wrong.length > 0) throw new Error(`the server (${version}) cannot be watched: ${wrong.join("; ")}`);
   const mariadb = /mariadb/i.test(version);
-  return { mariadb, version, system: mariadb ? "mariadb" : "mysql", gtid: mariadb || is("gtid_mode") === "ON", named: is("binlog_row_metadata") === "FULL" };
+  const warnings: string[] = [];
+  if (is("binlog_row_metadata") !== "FULL") {
+    warnings.push("binlog_row_metadata is not FULL: columns are named as they are now, which is wrong for changes from before an ALTER TABLE that moved them; SET GLOBAL binlog_row_metadata = 'FULL'");
+  }
+  if (is("log_slave_updates") === "OFF" && is("gtid_slave_pos") !== "") {
+    warnings.push("it is a replica, and log_slave_updates is OFF: what it gets from its primary is not in its binlog; set log_slave_updates, or watch the primary");
+  }
+  return { mariadb, version, system: mariadb ? "mariadb" : "mysql", gtid: mariadb || is("gtid_mode") === "ON", warnings };
 }
 
 /** Where the binlog ends now. */

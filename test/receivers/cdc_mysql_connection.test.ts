@@ -197,6 +197,17 @@ test("a second replica with the same server_id is named", async (t) => {
   assert.match([...one.recorded.reports, ...two.recorded.reports][0]!, /another replica has our server_id: set `server_id`/);
 });
 
+test("a replica whose binlog lacks what it replicates is warned of", async (t) => {
+  const server = await ours(t);
+  if (server === undefined) return;
+  const db = await withOrders(server);
+  await server.query("SET GLOBAL gtid_slave_pos = '9-9-9'");
+  await using watching = await watch(t, server, db, ["orders"]);
+  await streams(watching);
+  await server.query("SET GLOBAL gtid_slave_pos = ''");
+  assert.match(JSON.stringify(watching.status().warnings), /it is a replica, and log_slave_updates is OFF/);
+});
+
 test("the lag is a gauge and in the status", async (t) => {
   const server = await mariadb(t);
   if (server === undefined) return;

@@ -113,6 +113,7 @@ test("where the binlog does not name columns, they are named by the table's defi
     { op: "d", before: { id: 1, ...row }, after: null },
     { op: "c", before: null, after: { id: 2, ...row } },
   ]);
+  assert.match(JSON.stringify(watching.status().warnings), /binlog_row_metadata is not FULL: columns are named as they are now/);
   await server.query("SET GLOBAL binlog_row_metadata = FULL");
   await shop.end();
 });
