@@ -29,7 +29,7 @@ export interface Prepared {
 export function positionFrom(json: Json | undefined): MysqlPosition | undefined {
   if (json === undefined || json === null) return undefined;
   const { place, tables, time } = json as unknown as Partial<MysqlPosition>;
-  const known = typeof place === "object" && ("gtid" in place ? typeof place.gtid === "string" : typeof place.file === "string");
+  const known = typeof place === "object" && place !== null && ("gtid" in place ? typeof place.gtid === "string" : typeof place.file === "string");
   if (!known || !Array.isArray(tables) || typeof time !== "number") {
     throw new Error("the position in the store is not one of MySQL or MariaDB: give the receiver another id, or remove its position");
   }
