@@ -97,10 +97,10 @@ async function explain(agent: Agent, alert: Alert): Promise<object> {
   };
 }
 
-/** With why it would not be told if it were new; exporters may mute it besides. */
+/** With why it would not be told if it were new. */
 function listed(agent: Agent, alert: Alert): object {
-  const { silences, inhibited } = alert.status === "resolved" ? { silences: [], inhibited: false } : agent.services.dispatcher.suppressionOf(alert);
-  return { ...show(alert), silenced_by: silences, inhibited };
+  const { silences, inhibited, mutedBy } = alert.status === "resolved" ? { silences: [], inhibited: false, mutedBy: [] } : agent.services.dispatcher.suppressionOf(alert);
+  return { ...show(alert), silenced_by: silences, inhibited, muted_by: mutedBy };
 }
 
 function show(alert: Alert): object {

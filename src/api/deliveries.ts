@@ -39,10 +39,10 @@ export function deliveryEndpoints(agent: Agent): Endpoint[] {
       path: "/api/v1/exporters/{id}/test",
       async answer(request, id) {
         noQuery(request.query);
-        const { result, error } = await dispatcher.sendTest(id!);
+        const { result, error, stays_open = false } = await dispatcher.sendTest(id!);
         if (result === "not_found") throw new HttpError(404, `no exporter ${shown(id!)} that takes alerts is running; ${suggestion(id!, takingAlerts(agent))}`);
         if (result === "failed") throw new HttpError(502, redactText(error ?? "the destination did not take it"));
-        return json({ result });
+        return json({ result, stays_open });
       },
     },
   ];

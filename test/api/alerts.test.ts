@@ -32,12 +32,12 @@ test("an alert is shown through its life, in the documented shape", async () => 
   };
   assert.deepEqual(Object.keys(items[0]!), [
     "alert", "rule", "status", "resource", "group", "labels", "annotations", "value", "limit", "active_at", "fired_at", "resolved_at", "reason",
-    "dedup_key", "details", "stale_since", "flapping", "trace_id", "observation", "acknowledged", "silenced_by", "inhibited",
+    "dedup_key", "details", "stale_since", "flapping", "trace_id", "observation", "acknowledged", "silenced_by", "inhibited", "muted_by",
   ]);
   assert.deepEqual(rest, {
     alert: "OrderStuckInPending", rule: "OrderStuckInPending", status: "firing", resource: { type: "order", id: "o1" }, group: null,
     active_at: "2026-11-03T10:45:00Z", fired_at: "2026-11-03T10:45:00Z", resolved_at: null, reason: null,
-    limit: "30m", stale_since: null, flapping: false, acknowledged: null, silenced_by: [], inhibited: false,
+    limit: "30m", stale_since: null, flapping: false, acknowledged: null, silenced_by: [], inhibited: false, muted_by: [],
   });
   assert.match(dedup_key, /^[0-9a-f]{64}$/);
   assert.match(trace_id, /^[0-9a-f]{32}$/);

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { cli } from "../../src/cli/cli.ts";
 import { realClock } from "../../src/sdk/clock.ts";
@@ -164,4 +166,40 @@ test("where nobody answers, the command says where it asked and how to ask elsew
   assert.equal(code, 1);
   assert.match(error, new RegExp(`no agent answers at http://127.0.0.1:${port} .*--api or SOJOURN_API`));
   assert.match((await sojourn("alerts", "--api", "ftp://x")).error, /no URL of an agent/);
+});
+
+test("an agent of another version is no trouble: what it does not say is left out, what it does not know is said", async () => {
+  const alert = { alert: "OrderFailed", status: "firing", resource: { type: "order", id: "o1" }, labels: {}, active_at: "2026-01-01T00:00:00Z", dedup_key: "a".repeat(64) };
+  const muted = { ...alert, resource: { type: "order", id: "muted" }, muted_by: ["pagerduty"], dedup_key: "b".repeat(64) };
+  const answers: Readonly<Record<string, readonly [number, object]>> = {
+    "/api/v1/alerts": [200, { items: [alert, muted], next: null }],
+    [`/api/v1/alerts/${muted.dedup_key}`]: [200, muted],
+    "/api/v1/exporters/pagerduty/test": [200, { result: "delivered", stays_open: true }],
+    [`/api/v1/alerts/${alert.dedup_key}`]: [200, alert],
+    "/api/v1/deliveries": [404, { detail: "there is nothing at /api/v1/deliveries; / lists what there is" }],
+    "/api/v1/silences": [200, { silences: [] }],
+    "/api/v1/dead_letters": [200, { items: [null], next: null }],
+  };
+  const server = createServer((request, response) => {
+    const [status, body] = answers[request.url!.split("?")[0]!] ?? [404, "no such page"];
+    response.writeHead(status, { "content-type": "application/json" }).end(typeof body === "string" ? body : JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const api = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const ask = (...argv: string[]): Promise<Said> => sojourn(...argv, "--api", api);
+  try {
+    assert.match((await ask("notify-test", "pagerduty")).out, /^pagerduty: delivered; an incident that it opened there stays open until somebody resolves it there$/);
+    assert.match((await ask("explain", "muted")).out, /\n  muted +pagerduty tells nothing new at this time/);
+    assert.match((await ask("alerts")).out, /FIRING .*OrderFailed order\/o1/);
+    assert.match((await ask("explain", "o1")).out, /^FIRING .*OrderFailed order\/o1\n/);
+    assert.deepEqual(await ask("deliveries"), { code: 1, out: "", error: `sojourn: ${api} does not know GET /api/v1/deliveries: the agent there is of another version than this command` });
+    assert.deepEqual(await ask("silence", "list"), { code: 1, out: "", error: `sojourn: ${api} gives no list at /api/v1/silences: is it a Sojourn agent, and of this version?` });
+    assert.deepEqual(await ask("notify-test", "slack/ops"), { code: 1, out: "", error: `sojourn: ${api} does not know POST /api/v1/exporters/slack%2Fops/test: is it a Sojourn agent?` });
+    const odd = await ask("redeliver");
+    assert.equal(odd.code, 1);
+    assert.match(odd.error, /is not understood .* another version/);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
 });

@@ -25,6 +25,8 @@ export interface TestResult {
   /** `not_found`: no exporter of this id that takes alerts runs. */
   readonly result: "delivered" | "failed" | "not_found";
   readonly error: string | undefined;
+  /** The destination keeps an incident for it, which nothing ends: were that told at once, nobody might be called. */
+  readonly stays_open?: true;
 }
 
 export interface DispatcherOptions {
@@ -64,6 +66,8 @@ export class Dispatcher implements Persistent {
   readonly #ledger = new Ledger();
   readonly #suppression: Suppression;
   readonly #targets = new Map<string, Target>();
+  /** Of the exporters that run. */
+  readonly #policies = new Map<string, Policy>();
   /** Alerts that an earlier version told of, which did not keep whom: everybody whose they are. */
   readonly #inherited = new Set<string>();
   #timer: { readonly dueMs: number; readonly at: number; readonly timer: Timer } | undefined;
@@ -105,6 +109,8 @@ export class Dispatcher implements Persistent {
   /** Tells this exporter from now on, by this policy; undefined: no more, what is for it waits. */
   connect(exporter: string, destination: Destination | undefined, policy?: Policy): void {
     const target = this.#target(exporter);
+    if (destination === undefined || policy === undefined) this.#policies.delete(exporter);
+    else this.#policies.set(exporter, policy);
     if (target.connect(destination === undefined ? undefined : policy)) {
       // Another policy may want what the one before did not.
       const now = this.#now();
@@ -128,9 +134,11 @@ export class Dispatcher implements Persistent {
     return this.#targets.get(exporter)?.book.isOpen(key) ?? false;
   }
 
-  /** Why this alert would not be told if it were new: ids of silences, and whether another alert inhibits it. Exporters may mute it besides. */
-  suppressionOf(alert: Alert): { readonly silences: readonly string[]; readonly inhibited: boolean } {
-    return { silences: this.#options.silences.of(alert.labels), inhibited: this.#suppression.isInhibited(alert) };
+  /** Why this alert would not be told if it were new: ids of silences, whether another alert inhibits it, and the exporters that were to tell of it and are muted at this time. */
+  suppressionOf(alert: Alert): { readonly silences: readonly string[]; readonly inhibited: boolean; readonly mutedBy: readonly string[] } {
+    const mutedBy = [...this.#policies].filter(([exporter, policy]) =>
+      this.#targets.get(exporter)?.book.members.get(alert.dedup_key)?.state === "waiting" && this.#suppression.isMuted(policy)).map(([exporter]) => exporter);
+    return { silences: this.#options.silences.of(alert.labels), inhibited: this.#suppression.isInhibited(alert), mutedBy: mutedBy.sort() };
   }
 
   /** Something left the outbox. */
@@ -168,7 +176,9 @@ export class Dispatcher implements Persistent {
     try {
       await this.#options.outbox.attempt(exporter, message);
       this.#options.onTest(exporter, message, undefined);
-      return { result: "delivered", error: undefined };
+      const policy = this.#policies.get(exporter);
+      // What is refreshed ends by itself when nothing refreshes it.
+      return { result: "delivered", error: undefined, ...(policy?.deduplicates === true && policy.refreshes === undefined ? { stays_open: true } : {}) };
     } catch (error) {
       this.#options.onTest(exporter, message, error);
       return { result: "failed", error: messageOf(error) };

@@ -80,6 +80,11 @@ export class Suppression {
     return (alert) => matchesAll(policy.match, alert.labels) && reasonOf(alert) === undefined;
   }
 
+  /** Nothing new is told to this exporter at this time. */
+  isMuted(policy: Policy): boolean {
+    return this.#isMuted(this.now, policy);
+  }
+
   isInhibited(alert: Alert): boolean {
     return this.#inhibition.isInhibited(alert);
   }

@@ -7,6 +7,9 @@ const TIMEOUT_MS = 30_000;
 
 export const API_DEFAULT = "http://127.0.0.1:9465";
 
+/** What an agent says of a path, or of a method, that it does not have. */
+const UNKNOWN = /^there is nothing at |is not allowed here;/;
+
 /** A running agent, by its API. */
 export interface RemoteAgent {
   /** Answers as JSON. Rejects (`RemoteError`) when nobody answers, or with what the agent says is wrong. */
@@ -49,6 +52,9 @@ export function remoteAgent(base: string): RemoteAgent {
     const answer = parsed(response.body.toString("utf8"));
     if (response.status >= 200 && response.status < 300) return answer;
     const detail = (answer as { detail?: unknown } | undefined)?.detail;
+    if ((response.status === 404 || response.status === 405) && (typeof detail !== "string" || UNKNOWN.test(detail))) {
+      throw new RemoteError(`${url!.origin} does not know ${method} ${path.split("?")[0]!}: ${typeof detail === "string" ? "the agent there is of another version than this command" : "is it a Sojourn agent?"}`, response.status);
+    }
     throw new RemoteError(typeof detail === "string" ? detail : `the agent answered ${response.status}`, response.status);
   }
 
@@ -60,9 +66,10 @@ export function remoteAgent(base: string): RemoteAgent {
       let cursor: string | null = null;
       do {
         const next: string = cursor === null ? path : `${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(cursor)}`;
-        const page = (await ask("GET", next)) as { items: unknown[]; next: string | null };
-        items.push(...page.items);
-        cursor = page.next;
+        const page = (await ask("GET", next)) as { items?: unknown; next?: string | null } | undefined;
+        if (!Array.isArray(page?.items)) throw new RemoteError(`${url!.origin} gives no list at ${path.split("?")[0]!}: is it a Sojourn agent, and of this version?`);
+        items.push(...(page.items as unknown[]));
+        cursor = page.next ?? null;
       } while (cursor !== null && items.length < max);
       return items.slice(0, max);
     },

@@ -6,7 +6,7 @@ import { formatTime } from "../../sdk/time.ts";
 import { EXIT, type Output } from "../exit.ts";
 import { remoteAgent, RemoteError, type RemoteAgent } from "./client.ts";
 import { deadLetters, deliveryLine, type Delivery } from "./deliveries.ts";
-import { explained, findAlert, lineOf, listedLine, type ExplainedAlert, type ListedAlert } from "./explain.ts";
+import { askedAlert, explained, findAlert, lineOf, listedAlerts, listedLine, type ListedAlert } from "./explain.ts";
 
 const LISTED_MAX = 100_000;
 const DELIVERIES_SHOWN = 100;
@@ -37,7 +37,7 @@ export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
   },
   explain: async (agent, { args }) => {
     const { dedup_key } = await findAlert(agent, one(args, "an alert: its name, its resource (order/4711) or its key"));
-    return explained((await agent.get(`/api/v1/alerts/${dedup_key}`)) as ExplainedAlert, realClock.now());
+    return explained(await askedAlert(agent, dedup_key), realClock.now());
   },
   acknowledge: async (agent, { args, by, comment }) => {
     const found = await findAlert(agent, one(args, "an alert: its name, its resource (order/4711) or its key"));
@@ -74,13 +74,13 @@ export const REMOTE_COMMANDS: Readonly<Record<string, Command>> = {
   },
   "notify-test": async (agent, { args }) => {
     const exporter = one(args, "the id of an exporter, such as slack/ops");
-    const { result } = (await agent.post(`/api/v1/exporters/${encodeURIComponent(exporter)}/test`, {})) as { result: string };
-    return printable(`${exporter}: ${result}`);
+    const { result, stays_open: staysOpen } = (await agent.post(`/api/v1/exporters/${encodeURIComponent(exporter)}/test`, {})) as { result: string; stays_open?: boolean };
+    return printable(`${exporter}: ${result}${staysOpen === true ? "; an incident that it opened there stays open until somebody resolves it there" : ""}`);
   },
 };
 
 async function openAlerts(agent: RemoteAgent): Promise<ListedAlert[]> {
-  return ((await agent.list("/api/v1/alerts?limit=1000", LISTED_MAX)) as ListedAlert[]).filter(({ status }) => status !== "resolved");
+  return (await listedAlerts(agent, LISTED_MAX)).filter(({ status }) => status !== "resolved");
 }
 
 async function silence(agent: RemoteAgent, options: RemoteOptions): Promise<string> {
@@ -157,8 +157,11 @@ export async function remoteCommand(name: string, options: RemoteOptions): Promi
     options.output.out(await REMOTE_COMMANDS[name]!(agent, options));
     return EXIT.ok;
   } catch (error) {
-    if (!(error instanceof RemoteError)) throw error;
-    options.output.error(`sojourn: ${error.message}`);
+    if (error instanceof RemoteError) options.output.error(`sojourn: ${error.message}`);
+    // Whatever an agent of another version leaves out, or says otherwise.
+    else if (error instanceof TypeError || error instanceof RangeError) {
+      options.output.error(`sojourn: the answer of ${options.api} is not understood (${error.message}): the agent there is of another version than this command`);
+    } else throw error;
     return EXIT.failed;
   } finally {
     await agent?.close();

@@ -22,6 +22,8 @@ export interface ListedAlert {
   readonly silenced_by: readonly string[];
   /** Another alert that fires keeps it from being told. */
   readonly inhibited: boolean;
+  /** Ids of exporters that were to tell of it, and have a muted time now. */
+  readonly muted_by: readonly string[];
   readonly dedup_key: string;
 }
 
@@ -43,12 +45,29 @@ export interface ExplainedAlert extends ListedAlert {
   readonly deliveries: readonly { readonly at: string; readonly exporter: string; readonly cause: string; readonly result: string; readonly answer: string | null }[];
 }
 
+/** What an agent of an earlier version does not say. */
+const UNSAID = {
+  group: null, annotations: {}, resolved_at: null, stale_since: null, acknowledged: null, silenced_by: [], inhibited: false, muted_by: [],
+  value: null, limit: null, fired_at: null, reason: null, details: {}, flapping: false, observation: null, current: null, trace_id: "", url: null,
+  transitions: [], others: 0, deliveries: [],
+} as const;
+
+/** The alerts that an agent of any version knows. */
+export async function listedAlerts(agent: RemoteAgent, max: number): Promise<ListedAlert[]> {
+  return ((await agent.list("/api/v1/alerts?limit=1000", max)) as ListedAlert[]).map((alert) => ({ ...UNSAID, ...alert }));
+}
+
+/** All that an agent of any version says of one. */
+export async function askedAlert(agent: RemoteAgent, key: string): Promise<ExplainedAlert> {
+  return { ...UNSAID, ...((await agent.get(`/api/v1/alerts/${key}`)) as ExplainedAlert) };
+}
+
 /**
  * The alert that is meant: a dedup key or its beginning (6 characters or more), a name, a name and a resource
  * (`OrderStuckInPending/4711`), a resource (`order/4711`), or a group as the listing shows it (`order region=eu`). Throws `RemoteError` when it is none, or several.
  */
 export async function findAlert(agent: RemoteAgent, meant: string): Promise<ListedAlert> {
-  const all = (await agent.list("/api/v1/alerts?limit=1000", SEARCHED_MAX)) as ListedAlert[];
+  const all = await listedAlerts(agent, SEARCHED_MAX);
   const isMeant = ({ alert, resource, group, dedup_key }: ListedAlert): boolean =>
     alert === meant || `${alert}/${resource.id}` === meant || `${resource.type}/${resource.id}` === meant || resource.id === meant
     || (group !== null && [subjectText(resource, group), labelsText(group), ...Object.values(group), `${resource.type}/${group["id"] ?? ""}`].includes(meant))
@@ -71,11 +90,12 @@ export function lineOf({ alert, status, resource, group, labels }: ListedAlert):
 
 /** The same, and since when, what is wrong, and who knows already. */
 export function listedLine(alert: ListedAlert, now: number): string {
-  const { annotations, active_at, acknowledged, silenced_by, inhibited, stale_since } = alert;
+  const { annotations, active_at, acknowledged, silenced_by, inhibited, muted_by, stale_since } = alert;
   const notes = [
     ...(acknowledged === null ? [] : [`acknowledged by ${acknowledged.by}`]),
     ...(silenced_by.length === 0 ? [] : ["silenced"]),
     ...(inhibited ? ["inhibited"] : []),
+    ...(muted_by.length === 0 ? [] : ["muted"]),
     ...(stale_since === null ? [] : ["stale"]),
   ];
   const summary = annotations["summary"] ?? "";
@@ -119,6 +139,7 @@ export function explained(alert: ExplainedAlert, now: number): string {
   add("labels", Object.entries(alert.labels).map(([name, value]) => `${name}=${value}`).join(" "));
   for (const id of alert.silenced_by) add("silenced", `by ${id} (sojourn silence list)`);
   if (alert.inhibited) add("inhibited", "by another alert that fires (service.inhibit_rules)");
+  for (const exporter of alert.muted_by) add("muted", `${exporter} tells nothing new at this time (mute_time_intervals, active_time_intervals); if it still fires, when that ends`);
   add("sent", ...deliveries.map((one) => `${at(one.at)}  ${one.exporter}  ${one.cause}: ${one.result}${one.answer === null ? "" : ` (${one.answer})`}`));
   if (deliveries.length === 0) add("sent", "nothing that is on record");
   if (acknowledged !== null) add("ack", `by ${acknowledged.by} ${ago(acknowledged.at)}${acknowledged.comment === "" ? "" : `: ${acknowledged.comment}`}`);

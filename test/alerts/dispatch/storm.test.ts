@@ -223,6 +223,14 @@ test("what can never be delivered is a dead letter that can be sent again while 
   assert.deepEqual(r.deliveries.list(undefined, 10, "nobody"), []);
 });
 
+test("a test says where the incident that it opens stays open: where keys make incidents that do not end by themselves", async () => {
+  const r = await rig({ exporters: {
+    pager: { deduplicates: true }, manager: { deduplicates: true, refreshes: { everyMs: 60_000, resolvedForMs: 300_000 } }, chat: {},
+  } });
+  const stays = await Promise.all(["pager", "manager", "chat"].map(async (exporter) => (await r.dispatcher.sendTest(exporter)).stays_open));
+  assert.deepEqual(stays, [true, undefined, undefined]);
+});
+
 test("a test notification passes everything by, is marked, and leaves nothing behind", async () => {
   let refuses = false;
   const r = await rig({ exporters: { pager: { config: { match: ["team=db"] }, notify: () => {

@@ -148,12 +148,15 @@ test("nothing new is told in muted times; it is when they end; ends are told alw
   r.end("evening");
   await r.settle();
   assert.deepEqual(r.told.splice(0), ["pager resolved resolved -evening", "day resolved resolved -evening", "day fired firing night"]);
+  const night = r.notifications.at(-1)!.notification.alerts[0]!;
+  assert.deepEqual(r.dispatcher.suppressionOf(night), { silences: [], inhibited: false, mutedBy: ["pager"] }, "who asks is told who is muted, not who was told");
   await r.advance(6 * HOUR);
   assert.deepEqual(r.told, []);
   await r.advance(29 * MINUTE);
   assert.deepEqual(r.told, [], "03:59Z is 05:59 there");
   await r.advance(MINUTE);
   assert.deepEqual(r.told, ["pager fired firing night"]);
+  assert.deepEqual(r.dispatcher.suppressionOf(night).mutedBy, []);
   assert.equal(r.clock.pending, 0);
 });
 
