@@ -1,4 +1,4 @@
-import { base64, exactNumber, jsonValue, rfc3339 } from "../../src/sdk/database_value.ts";
+import { base64, exactNumber, jsonValue, rfc3339, shortestFloat } from "../../src/sdk/database_value.ts";
 import type { Json } from "../../src/sdk/observation.ts";
 
 /*
@@ -62,15 +62,6 @@ function inet6(bytes: Uint8Array): string {
   if (run.at === 0 && run.length === 5 && groups[5] === 0xffff) return `::ffff:${dotted}`;
   const text = (part: number[]): string => part.map((group) => group.toString(16)).join(":");
   return run.at < 0 ? text(groups) : `${text(groups.slice(0, run.at))}::${text(groups.slice(run.at + run.length))}`;
-}
-
-/** The shortest decimal that is this 32-bit float: 0.1, not 0.10000000149011612. */
-function shortestFloat(value: number): number {
-  for (let digits = 6; digits < 9; digits++) {
-    const shorter = Number(value.toPrecision(digits));
-    if (Math.fround(shorter) === value) return shorter;
-  }
-  return value;
 }
 
 function bits(bytes: Uint8Array): number | string {

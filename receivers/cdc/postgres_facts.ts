@@ -2,7 +2,7 @@ import type { Clock } from "../../src/sdk/clock.ts";
 import type { Connected } from "./postgres_connection.ts";
 import type { Relation } from "./postgres_pgoutput.ts";
 import type { TableFacts } from "./postgres_table.ts";
-import { isCreated, type TypeFacts } from "./postgres_values.ts";
+import { isCreated, type TypeFacts } from "../../src/sdk/postgres_value.ts";
 
 /** A domain over an array of a domain… of so many steps is followed. */
 const STEPS_MAX = 8;

@@ -7,7 +7,7 @@ import { loadTypes } from "./postgres_facts.ts";
 import { lsnOf, lsnText } from "./postgres_position.ts";
 import { connectionProblem, qualified, type TableName } from "./postgres_setup.ts";
 import { slotProblem } from "./postgres_slot.ts";
-import { converterOf, type Convert } from "./postgres_values.ts";
+import { converterOf, type Convert } from "../../src/sdk/postgres_value.ts";
 
 /** Rows fetched at once: as many as make up about this much, so that memory stays bounded whatever a row holds. */
 const FETCH_BYTES = 2 * 2 ** 20;

@@ -1,7 +1,7 @@
 import type { Attributes, Json } from "../../src/sdk/observation.ts";
 import { changeAttributes, type Row } from "./change.ts";
 import { CELL, type MessageReader, type Relation } from "./postgres_pgoutput.ts";
-import { converterOf, type Convert, type TypeFacts } from "./postgres_values.ts";
+import { converterOf, type Convert, type TypeFacts } from "../../src/sdk/postgres_value.ts";
 
 /** What the catalogue says of a table beside what the stream does. */
 export interface TableFacts {

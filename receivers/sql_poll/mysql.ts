@@ -1,10 +1,11 @@
+import { connect as connectSocket } from "node:net";
 import type { Readable } from "node:stream";
 import type { FieldPacket } from "mysql2";
 import { databaseSecrets } from "../../src/sdk/database.ts";
-import { base64, exactNumber, jsonValue, rfc3339 } from "../../src/sdk/database_value.ts";
+import { base64, exactNumber, jsonValue, rfc3339, shortestFloat } from "../../src/sdk/database_value.ts";
 import { cellsSize, PAGE_BYTES, PAGE_ROWS_MAX, type Cell, type Column, type Connect } from "./session.ts";
 
-const TYPES = { decimal: 0, timestamp: 7, datetime: 12, bit: 16, json: 245, newDecimal: 246 } as const;
+const TYPES = { float: 4, timestamp: 7, datetime: 12, bit: 16, json: 245 } as const;
 /** decimal, tiny, short, long, float, double, longlong, int24, year, newdecimal: include/field_types.h of MySQL. */
 const NUMBERS = new Set([0, 1, 2, 3, 4, 5, 8, 9, 13, 246]);
 const STREAM_ROWS = 256;
@@ -17,9 +18,12 @@ export const connectMysql: Connect = async ({ database, password_file, tls, stat
   const { createConnection } = await import("mysql2");
   const secrets = await databaseSecrets(database, { password_file, tls });
   signal.throwIfAborted();
+  const { host, port } = database;
+  const { servername, ...trust } = secrets.tls ?? {};
   const connection = createConnection({
-    host: database.host, port: database.port, user: database.user, password: secrets.password ?? "", database: database.database,
-    ...(secrets.tls === undefined ? {} : { ssl: { ...secrets.tls, verifyIdentity: secrets.tls.rejectUnauthorized !== false } as object }),
+    // The client takes the name to verify from `host` alone, so another one needs the connection made for it.
+    host: servername ?? host, port, ...(servername === undefined ? {} : { stream: () => connectSocket({ host, port }) }), user: database.user, password: secrets.password ?? "", database: database.database,
+    ...(secrets.tls === undefined ? {} : { ssl: { rejectUnauthorized: true, verifyIdentity: trust.rejectUnauthorized !== false, ...trust } as object }),
     charset: "utf8mb4", timezone: "Z", dateStrings: true, supportBigNumbers: true, bigNumberStrings: true, jsonStrings: true,
     disableEval: true, flags: ["-LOCAL_FILES"],
   });
@@ -117,11 +121,12 @@ function columnOf(field: FieldPacket): Column {
     name,
     numeric,
     value(cell) {
-      if (typeof cell === "number") return Number.isFinite(cell) ? cell : String(cell);
+      if (typeof cell === "number") return type === TYPES.float ? shortestFloat(cell) : Number.isFinite(cell) ? cell : String(cell);
       if (typeof cell === "bigint") return exactNumber(String(cell));
       if (typeof cell !== "string") return type === TYPES.bit ? exactNumber(String(BigInt(`0x${Buffer.from(cell).toString("hex") || "0"}`))) : base64(cell);
       if (numeric) return exactNumber(cell);
-      if (type === TYPES.json) return jsonValue(cell);
+      // MariaDB keeps JSON as text, and says so beside the type.
+      if (type === TYPES.json || field.extendedFormat === "json") return jsonValue(cell);
       return type === TYPES.datetime || type === TYPES.timestamp ? rfc3339(cell) : cell;
     },
   };

@@ -1,22 +1,14 @@
 import type { QueryArrayConfig, QueryArrayResult } from "pg";
 import { databaseSecrets } from "../../src/sdk/database.ts";
-import { base64, exactNumber, jsonValue, rfc3339 } from "../../src/sdk/database_value.ts";
-import type { Json } from "../../src/sdk/observation.ts";
+import { converterOf, type TypeFacts } from "../../src/sdk/postgres_value.ts";
 import { cellsSize, PAGE_BYTES, PAGE_BYTES_MAX, PAGE_ROWS_MAX, type Cell, type Column, type Connect } from "./session.ts";
 
 const FIRST_ROWS = 50;
 const ROWS = "sojourn_rows";
+const NONE_CREATED: ReadonlyMap<number, TypeFacts> = new Map();
 
+/** Types of numbers, by OID (src/include/catalog/pg_type.dat). */
 const NUMBERS = new Set([20, 21, 23, 26, 700, 701, 1700]);
-/** By OID (src/include/catalog/pg_type.dat); whatever is not here is its text. */
-const CONVERTERS = new Map<number, (text: string) => Json>([
-  [16, (text) => text === "t"],
-  [17, (text) => (text.startsWith("\\x") ? base64(Buffer.from(text.slice(2), "hex")) : text)],
-  ...[...NUMBERS].map((oid) => [oid, exactNumber] as const),
-  [114, jsonValue], [3802, jsonValue],
-  [1114, rfc3339], [1184, rfc3339],
-]);
-
 const asText = { getTypeParser: () => (text: string) => text } as unknown as NonNullable<QueryArrayConfig["types"]>;
 
 /**
@@ -92,8 +84,9 @@ export const connectPostgres: Connect = async ({ database, password_file, tls, s
       const { rows, fields } = await ask(`FETCH ${fetchRows} FROM ${ROWS}`);
       const last = rows.length < fetchRows;
       const columns = fields.map(({ name, dataTypeID }): Column => {
-        const convert = CONVERTERS.get(dataTypeID);
-        return { name, numeric: NUMBERS.has(dataTypeID), value: (cell) => (convert === undefined ? (cell as string) : convert(cell as string)) };
+        // A result names the base of a domain; elements of an array of a type that somebody created stay text.
+        const convert = converterOf(dataTypeID, NONE_CREATED);
+        return { name, numeric: NUMBERS.has(dataTypeID), value: (cell) => convert(cell as string) };
       });
       let bytes = 1;
       for (const row of rows) bytes += cellsSize(row);

@@ -27,7 +27,7 @@ const BUSY_MS_MAX = 5_000;
  */
 export const connectSqlite: Connect = async ({ database, statementMs }) => {
   const { TMPDIR, SQLITE_TMPDIR } = process.env;
-  const child = fork(CHILD, [database.database], {
+  const child = fork(CHILD, [database.database, String(process.pid)], {
     execArgv: ["--disable-warning=ExperimentalWarning"], serialization: "advanced", stdio: ["ignore", "ignore", "ignore", "ipc"],
     // Secrets of the agent's environment are none of its business.
     env: { ...(TMPDIR === undefined ? {} : { TMPDIR }), ...(SQLITE_TMPDIR === undefined ? {} : { SQLITE_TMPDIR }) },

@@ -75,7 +75,7 @@ function answer(question: Question): Answer {
 }
 
 function serve(): void {
-  new Worker(new URL(import.meta.url)).unref();
+  new Worker(new URL(import.meta.url), { argv: process.argv.slice(2) }).unref();
   process.on("message", (question: Question) => {
     let given: Answer;
     try {
@@ -93,7 +93,8 @@ function serve(): void {
 
 /** An agent that is killed cannot end us, and inside a query we hear nothing: another thread looks whether it is there. */
 async function watch(): Promise<void> {
-  const agent = process.ppid;
+  // As it was when it started us: it may have gone before we looked.
+  const agent = Number(process.argv[3]);
   while (process.ppid === agent) await realClock.sleep(AGENT_GONE_MS);
   process.kill(process.pid, "SIGKILL");
 }

@@ -17,6 +17,15 @@ export function exactNumber(text: string): number | string {
   return String(value) === canonical(text) ? value : text;
 }
 
+/** The shortest decimal that is this 32-bit float: 0.1, not 0.10000000149011612. */
+export function shortestFloat(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const shorter = Number(value.toPrecision(digits));
+    if (Math.fround(shorter) === value) return shorter;
+  }
+  return value;
+}
+
 /** Without leading zeros, and without trailing ones behind the point. */
 function canonical(text: string): string {
   const sign = text.startsWith("-") ? "-" : "";

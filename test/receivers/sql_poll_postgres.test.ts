@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test, type TestContext } from "node:test";
+import { selfSigned } from "../support/http_server.ts";
+import { serverUser } from "../support/postgres_binaries.ts";
 import { startPostgres, type Postgres } from "../support/postgres.ts";
 import { pause, until } from "../support/waiting.ts";
 import { polling } from "./sql_poll_support.ts";
@@ -26,15 +28,15 @@ async function postgres(t: TestContext, schema: string) {
 const EVENTS = "CREATE TABLE events (id bigserial PRIMARY KEY, what text, updated_at timestamptz(6) NOT NULL DEFAULT clock_timestamp())";
 
 test("a column is what it is by replication: no digit and no microsecond is lost", async (t) => {
-  const on = await postgres(t, `CREATE TABLE things ("Id" bigint, price numeric, at timestamptz, local timestamp, day date, ok boolean, doc jsonb, raw bytea, ratio float8, none text);
-    INSERT INTO things VALUES (9007199254740993, 10.50, '2026-11-22 12:00:00.123456+02', '2026-11-22 10:00:00.000001', '2026-11-22', true, '{"a": [1, 12345678901234567890]}', '\\x00ff', 'NaN', NULL);
+  const on = await postgres(t, `CREATE TABLE things ("Id" bigint, price numeric, at timestamptz, local timestamp, day date, ok boolean, doc jsonb, raw bytea, ratio float8, tags text[], none text);
+    INSERT INTO things VALUES (9007199254740993, 10.50, '2026-11-22 12:00:00.123456+02', '2026-11-22 10:00:00.000001', '2026-11-22', true, '{"a": [1, 12345678901234567890]}', '\\x00ff', 'NaN', '{a,NULL,"b c"}', NULL);
     DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone TO ''Asia/Tokyo''', current_database()); END $$`);
   if (on === undefined) return;
   await using it = await polling({ url: on.url, query: "SELECT * FROM things" });
   await until("polled", () => it.rows().length > 0);
   assert.deepEqual(it.rows()[0], {
     Id: "9007199254740993", price: 10.5, at: "2026-11-22T10:00:00.123456Z", local: "2026-11-22T10:00:00.000001Z", day: "2026-11-22", ok: true,
-    doc: { a: [1, "12345678901234567890"] }, raw: "AP8=", ratio: "NaN", none: null,
+    doc: { a: [1, "12345678901234567890"] }, raw: "AP8=", ratio: "NaN", tags: ["a", null, "b c"], none: null,
   });
   assert.deepEqual(it.observed()[0]?.attributes, { "db.system.name": "postgresql", "db.namespace": on.name });
 });
@@ -203,4 +205,33 @@ test("a value too large for memory is refused, and the connection after it works
   assert.match(it.recorded.reports[0]!, /the next rows take more than 67108864 bytes/);
   await on.run("UPDATE huge SET text = 'short'");
   await until("read", () => it.rows().length > 0);
+});
+
+test("TLS: trusted by ca_file, refused without, taken unseen only where that is asked for", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "sojourn-sql-"));
+  try {
+    const own = selfSigned();
+    const { cert, key } = own;
+    own.remove();
+    const files = { cert: join(folder, "cert.pem"), key: join(folder, "key.pem") };
+    const user = await serverUser();
+    if (user !== undefined) await chown(folder, user.uid, user.gid);
+    for (const [file, text] of [[files.cert, cert], [files.key, key]] as const) {
+      await writeFile(file, text, { mode: 0o600 });
+      if (user !== undefined) await chown(file, user.uid, user.gid);
+    }
+    await using server = await startPostgres(t, { settings: { ssl: "on", ssl_cert_file: files.cert, ssl_key_file: files.key } });
+    if (server === undefined) return;
+    const config = { url: server.url("postgres").replace("127.0.0.1", "localhost"), query: "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()" };
+    await using trusted = await polling({ ...config, tls: { ca_file: files.cert } });
+    await until("polled", () => trusted.rows().length > 0);
+    assert.deepEqual(trusted.rows()[0], { ssl: true });
+    await using unknown = await polling({ ...config, tls: {} });
+    await until("refused", () => unknown.recorded.reports.length > 0);
+    assert.match(unknown.recorded.reports[0]!, /self.signed|unable to verify/);
+    await using careless = await polling({ ...config, tls: { insecure_skip_verify: true } });
+    await until("polled", () => careless.rows().length > 0);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

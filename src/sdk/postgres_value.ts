@@ -1,5 +1,5 @@
-import { exactNumber, jsonValue, rfc3339 } from "../../src/sdk/database_value.ts";
-import type { Json } from "../../src/sdk/observation.ts";
+import { exactNumber, jsonValue, rfc3339 } from "./database_value.ts";
+import type { Json } from "./observation.ts";
 
 /** A column's text, as the server writes it, as what flows. */
 export type Convert = (text: string) => Json;
