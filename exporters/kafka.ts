@@ -5,7 +5,8 @@ import { checkKafkaClient } from "../src/sdk/kafka_client.ts";
 import type { Batch } from "../src/sdk/observation.ts";
 import { sizeBytes } from "../src/sdk/size.ts";
 import { alertMessages, observationMessage, transitionMessage } from "./kafka/messages.ts";
-import { createProducer, wasSent, type OutgoingMessage, type Shipment } from "./kafka/producer.ts";
+import type { OutgoingMessage } from "./kafka/parcels.ts";
+import { createProducer, wasSent, type Shipment } from "./kafka/producer.ts";
 import { kafkaExporterSchema } from "./kafka/schema.ts";
 
 /** Below what the pipeline gives an attempt, so that it ends by itself. */

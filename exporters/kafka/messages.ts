@@ -5,7 +5,7 @@ import { portableJson } from "../../src/sdk/json_text.ts";
 import { wholeBody, type Json, type Observation } from "../../src/sdk/observation.ts";
 import { linkOf } from "../../src/sdk/span.ts";
 import { spanId, traceId } from "../../src/sdk/trace_id.ts";
-import type { OutgoingMessage } from "./producer.ts";
+import type { OutgoingMessage } from "./parcels.ts";
 
 type Labels = Readonly<Record<string, string>>;
 

@@ -1,11 +1,9 @@
-import type { MessageRecord } from "@platformatic/kafka";
 import type { Clock } from "../../src/sdk/clock.ts";
 import { PermanentError, RetryLaterError } from "../../src/sdk/errors.ts";
-import { createClient, KafkaError, type Client, type Compression, type ProducerIdentity } from "./client.ts";
 import type { KafkaClientConfig } from "../../src/sdk/kafka_client.ts";
+import { createClient, KafkaError, type Client, type Compression, type ProducerIdentity } from "./client.ts";
+import { bytesOf, leavesOf, packed, parcel, recordOf, repacked, type OutgoingMessage, type Parcel, type Placing } from "./parcels.ts";
 
-/** What a record costs beside its own bytes, at most. */
-const RECORD_BYTES = 64;
 /** A sequence is a signed 32 bit integer, and begins anew after the last. */
 const SEQUENCES = 2 ** 31;
 /** Whoever runs the cluster has to do something first: until then asking often is of no use. */
@@ -16,14 +14,6 @@ const REFUSED = ["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD",
 /** It no longer knows what we wrote before. */
 const FORGOTTEN = ["OUT_OF_ORDER_SEQUENCE_NUMBER", "UNKNOWN_PRODUCER_ID", "INVALID_PRODUCER_EPOCH", "INVALID_PRODUCER_ID_MAPPING"];
 const NOT_ALLOWED = ["TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED", "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"];
-
-/** A message for a topic; without key any partition will do. */
-export interface OutgoingMessage {
-  readonly topic: string;
-  readonly key: string | undefined;
-  readonly value: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
 
 export interface ProducerOptions {
   readonly config: KafkaClientConfig;
@@ -42,18 +32,6 @@ export interface Shipment {
   /** By partition, in order; undefined until it is known how many there are. */
   parcels: Parcel[] | undefined;
   readonly messages: readonly OutgoingMessage[];
-}
-
-/** Records of one partition that go in one request. */
-interface Parcel {
-  readonly topic: string;
-  readonly partition: number;
-  readonly records: readonly MessageRecord[];
-  /** The broker refused them together: some of them it may take. */
-  parts: readonly Parcel[] | undefined;
-  /** Given when it is sent first, and never changed: so the broker knows it again. */
-  place: { readonly identity: ProducerIdentity; readonly sequence: number } | undefined;
-  outcome: "open" | "taken" | PermanentError;
 }
 
 /** One partition: one parcel at a time. */
@@ -96,37 +74,20 @@ export function createProducer({ config, compression, timeoutMs, requestBytesMax
     await (await client.catch(() => undefined))?.close();
   }
 
-  async function parcelsOf(client: Client, messages: readonly OutgoingMessage[]): Promise<Parcel[]> {
+  /** Where records go, as the cluster is now. */
+  async function placing(client: Client, topics: Iterable<string>): Promise<Placing> {
     const counts = new Map<string, number>();
-    for (const topic of new Set(messages.map((message) => message.topic))) {
+    for (const topic of new Set(topics)) {
       const count = await client.partitionsOf(topic);
       if (count === 0) throw new Error(`topic ${topic} has no partitions`);
       counts.set(topic, count);
     }
     const keyless = turn++;
-    const timestamp = BigInt(Math.round(clock.now()));
-    const parcels: Parcel[] = [];
-    const open = new Map<string, { readonly records: MessageRecord[]; bytes: number }>();
-    for (const message of messages) {
-      const { topic } = message;
-      const key = message.key === undefined ? undefined : Buffer.from(message.key);
-      const partition = (key === undefined ? keyless : client.hashOf(key)) % counts.get(topic)!;
-      const record = recordOf(message, key, partition, timestamp);
-      const bytes = bytesOf(record);
-      if (bytes > requestBytesMax) {
-        parcels.push(parcel(topic, partition, [record], new PermanentError(`a message of ${bytes} bytes is larger than producer.max_request_size`)));
-        continue;
-      }
-      const name = `${topic}:${partition}`;
-      let filling = open.get(name);
-      if (filling === undefined || filling.bytes + bytes > requestBytesMax) {
-        open.set(name, (filling = { records: [], bytes: 0 }));
-        parcels.push(parcel(topic, partition, filling.records));
-      }
-      filling.records.push(record);
-      filling.bytes += bytes;
-    }
-    return parcels;
+    return {
+      bytesMax: requestBytesMax,
+      exists: (topic, partition) => partition < counts.get(topic)!,
+      partitionOf: (topic, key) => (key === undefined ? keyless : client.hashOf(key)) % counts.get(topic)!,
+    };
   }
 
   /** One attempt at a parcel whose turn it is. Resolves when it was taken, or refused. */
@@ -186,7 +147,10 @@ export function createProducer({ config, compression, timeoutMs, requestBytesMax
   }
 
   async function attempt(client: Client, shipment: Shipment): Promise<void> {
-    shipment.parcels ??= await parcelsOf(client, shipment.messages);
+    const place = await placing(client, shipment.messages.map(({ topic }) => topic));
+    shipment.parcels = shipment.parcels === undefined
+      ? packed(shipment.messages.map((message) => recordOf(message, clock.now())), place)
+      : repacked(shipment.parcels, place);
     const byLane = Map.groupBy(shipment.parcels, laneOf);
     const ended = await Promise.allSettled([...byLane].map(([lane, parcels]) => inTurn(client, lane, parcels)));
     for (const end of ended) if (end.status === "rejected") throw end.reason;
@@ -213,28 +177,6 @@ export function createProducer({ config, compression, timeoutMs, requestBytesMax
       if (opened !== undefined) await reconnect(opened);
     },
   };
-}
-
-function parcel(topic: string, partition: number, records: readonly MessageRecord[], outcome: Parcel["outcome"] = "open"): Parcel {
-  return { topic, partition, records, parts: undefined, place: undefined, outcome };
-}
-
-function leavesOf(one: Parcel): Parcel[] {
-  return one.parts === undefined ? [one] : one.parts.flatMap(leavesOf);
-}
-
-function recordOf({ topic, value, headers }: OutgoingMessage, key: Buffer | undefined, partition: number, timestamp: bigint): MessageRecord {
-  return {
-    topic, partition, timestamp, value: Buffer.from(value),
-    headers: new Map(Object.entries(headers).map(([name, text]) => [Buffer.from(name), Buffer.from(text)])),
-    ...(key === undefined ? {} : { key }),
-  };
-}
-
-function bytesOf({ key, value, headers }: MessageRecord): number {
-  let bytes = RECORD_BYTES + value.length + (key?.length ?? 0);
-  for (const [name, text] of headers ?? []) bytes += name.length + text.length + 10;
-  return bytes;
 }
 
 /** Something of it may have been written: who tries again must go on with it, and not begin anew. */

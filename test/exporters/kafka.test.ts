@@ -8,7 +8,7 @@ import { alertOf, notificationOf, resolvedOf } from "../support/alert.ts";
 import { configured } from "../support/configured.ts";
 import { exporterContext } from "../support/context.ts";
 import { sharedKafka, type Kafka } from "../support/kafka.ts";
-import { kafkaExporter, moved, seen } from "./kafka_support.ts";
+import { kafkaExporter, moved, movesIn, seen } from "./kafka_support.ts";
 
 const cluster = sharedKafka();
 let topics = 0;
@@ -149,15 +149,18 @@ test("a topic that is not there is waited for", async (t) => {
   assert.equal((await server.read(topic)).length, 1);
 });
 
-test("a topic that is deleted and made again is written to again", async (t) => {
-  const at = await topicFor(t, 2);
+test("a topic that is deleted and made again, with fewer partitions, is written to again, in order", async (t) => {
+  const at = await topicFor(t, 4);
   if (at === undefined) return;
   const { untilTaken } = kafkaExporter(t, { brokers: at.brokers, transitions: { topic: at.topic } });
-  await untilTaken([moved("o1", "a", "b"), moved("o2", "a", "b")]);
+  const ids = Array.from({ length: 12 }, (_, n) => `o${n}`);
+  await untilTaken(ids.map((id) => moved(id, "a", "b")));
   await at.server.deleteTopic(at.topic);
   await at.server.createTopic(at.topic, { partitions: 1 });
-  await untilTaken([moved("o1", "b", "c"), moved("o2", "b", "c")]);
-  assert.equal((await at.server.read(at.topic)).length, 2);
+  await untilTaken(ids.flatMap((id) => [moved(id, "b", "c"), moved(id, "c", "d")]));
+  await untilTaken(ids.map((id) => moved(id, "d", "e")));
+  const all = await movesIn(at.server, at.topic);
+  assert.deepEqual(Object.fromEntries(all), Object.fromEntries(ids.map((id) => [`order/${id}`, ["c", "d", "e"]])));
 });
 
 test("nobody there: the attempt fails in time and says where it asked", async (t) => {
