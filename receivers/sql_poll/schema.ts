@@ -47,7 +47,7 @@ export const sqlPollSchema = {
     tracking_overlap: {
       type: "string", format: "duration", default: "1m",
       description: "How long a transaction may take, from giving a row its value of `tracking_column` until it commits. Rows that appear late, "
-        + "behind others, are found within that time; none comes twice.",
+        + "behind others, are found within that time; none comes twice. From a replica, add how far that may be behind.",
     },
     missing: {
       enum: ["ignore", "delete"], default: "ignore",

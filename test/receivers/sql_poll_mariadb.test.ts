@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { sharedMariadb } from "../support/mariadb.ts";
+import { selfSigned } from "../support/http_server.ts";
+import { sharedMariadb, startMariadb } from "../support/mariadb.ts";
 import { pause, until } from "../support/waiting.ts";
 import { polling } from "./sql_poll_support.ts";
 
@@ -185,4 +186,26 @@ test("a server that is away for a while costs no row, and none comes twice", asy
   await on.run("INSERT INTO events (what) VALUES ('b')");
   await until("again", () => it.rows().length === 2 && it.recorded.failing === undefined);
   assert.deepEqual(it.rows().map(({ what }) => what), ["a", "b"]);
+});
+
+test("TLS: trusted by ca_file and the name in the certificate, refused otherwise", async (t) => {
+  const own = selfSigned("db.example");
+  try {
+    const [cert, key] = [join(own.directory, "cert.pem"), join(own.directory, "key.pem")];
+    await using server = await startMariadb(t, { settings: { "ssl-cert": cert, "ssl-key": key } });
+    if (server?.ours !== true) return;
+    const config = { url: server.url(await server.createDatabase()), query: "SHOW STATUS LIKE 'Ssl_version'" };
+    await using trusted = await polling({ ...config, tls: { ca_file: cert, server_name: "db.example" } });
+    await until("polled", () => trusted.rows().length > 0);
+    assert.match(String(trusted.rows()[0]!["Value"] as string), /^TLSv1/);
+    for (const tls of [{}, { ca_file: cert, server_name: "other.example" }]) {
+      await using refused = await polling({ ...config, tls });
+      await until("refused", () => refused.recorded.reports.length > 0);
+      assert.match(refused.recorded.reports[0]!, /self.signed|altnames|unable to verify/);
+    }
+    await using careless = await polling({ ...config, tls: { insecure_skip_verify: true } });
+    await until("polled", () => careless.rows().length > 0);
+  } finally {
+    own.remove();
+  }
 });
