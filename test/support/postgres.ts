@@ -38,6 +38,8 @@ export interface PostgresOptions {
   readonly version?: PostgresVersion;
   /** Settings beside `wal_level = logical` and `fsync = off`. With any, or with a version, `PG_URL` is not looked at. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Files in the server's data directory, by name, for settings that name them: certificates. */
+  readonly files?: Readonly<Record<string, string>>;
   /** The test kills or restarts its server: never use `PG_URL`'s. */
   readonly own?: boolean;
 }
@@ -56,7 +58,7 @@ process.on("exit", () => {
  */
 export async function startPostgres(t: Pick<TestContext, "skip">, options: PostgresOptions = {}): Promise<Postgres | undefined> {
   const external = process.env.PG_URL;
-  const asked = options.version !== undefined || options.settings !== undefined || options.own === true;
+  const asked = options.version !== undefined || options.settings !== undefined || options.files !== undefined || options.own === true;
   if (external !== undefined && external !== "" && !asked) return attach(external);
   const binaries = await postgresBinaries(t, options.version ?? 15);
   if (binaries === undefined) return undefined;
@@ -68,6 +70,10 @@ export async function startPostgres(t: Pick<TestContext, "skip">, options: Postg
   const env = { PATH: process.env.PATH ?? "", LC_ALL: "C", TZ: "UTC" };
   await promisify(execFile)(join(binaries, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"], { ...user, cwd: folder, env });
   await writeFile(join(data, "pg_hba.conf"), HBA);
+  for (const [name, content] of Object.entries(options.files ?? {})) {
+    await writeFile(join(data, name), content, { mode: 0o600 });
+    if (user !== undefined) await chown(join(data, name), user.uid, user.gid);
+  }
   const [port] = (await freePorts(1)) as [number];
   const settings = {
     wal_level: "logical", fsync: "off", full_page_writes: "off", max_replication_slots: "30", max_wal_senders: "30", max_connections: "100",
