@@ -20,7 +20,7 @@ export const notificationOptions = {
     description: "Alerts that agree in these labels share messages, and one incident. Default: each alert has its own. An empty list puts all into one.",
   },
   group_wait: { type: "string", format: "duration", default: "30s", description: "With group_by: how long the first message waits for others of the group." },
-  group_interval: { type: "string", format: "duration", default: "5m", description: "With group_by: how long further alerts of the group wait. Its end is told at once." },
+  group_interval: { type: "string", format: "duration", default: "5m", description: "With group_by: how long further alerts of the group wait. Its end is told at once. In a storm: how long single ends wait." },
   repeat_interval: { type: "string", format: "duration", description: "Tell again of what still fires, this long after the last message, unless it is acknowledged. Default: never." },
   mute_time_intervals: {
     type: "array", maxItems: 50, items: { type: "string", description: "Name under service.time_intervals." },

@@ -10,12 +10,9 @@ import { distinctText, labelsBy, labelsOf, numberOf, type Labels } from "./label
 import { Listening } from "./listening.ts";
 import { Measured, MeasuredGroup } from "./measured.ts";
 import type { Tally } from "./tally.ts";
+import { BEGAN, BUCKET, clearWindow, GROUP, specOf } from "./window_memory.ts";
 import type { ActiveGroupRule, Bench, Group } from "./work.ts";
 
-/** Names under which a rule remembers the labels of a group, what came of it, and since when it has listened. */
-const GROUP = "group:";
-const BUCKET = "bucket:";
-const BEGAN = "began";
 /** What is 0 where nothing came; of the others there is no data. */
 const ZERO_OF_NOTHING: ReadonlyMap<Statistic, 0> = new Map((["count", "rate", "sum", "distinct"] as const).map((of) => [of, 0]));
 /** Label of a group that is one resource: the one that alerts about resources have. */
@@ -61,7 +58,7 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
     this.#statistics = this.#measures.map(({ of }) => of);
     const now = bench.clock.now();
     const isForeign = this.isForeign(specOf(declaration, this.#division));
-    if (isForeign) this.#clear();
+    if (isForeign) clearWindow(this.memory);
     const began = this.memory.get(BEGAN);
     const { overMs } = declaration;
     const keptMs = keptMsOf(this.#division);
@@ -295,18 +292,4 @@ export class WindowWork extends Measured<WindowRule, WindowGroup> {
       groups.get(name.slice(end + 1))?.buckets.put(bucket instanceof Bucket ? bucket : Bucket.from(Number(name.slice(BUCKET.length, end)), this.#statistics, value));
     }
   }
-
-  #clear(): void {
-    for (const [name] of this.memory.entries()) {
-      if (name.startsWith(GROUP) || name.startsWith(BUCKET) || name === BEGAN) this.memory.put(name, undefined);
-    }
-  }
-}
-
-function specOf({ measure, dividedBy, by, overMs, earlierMs, onObservation }: WindowRule, { widthMs }: Division): Json {
-  const text = ({ of, value, when }: Measure): Json => [of, value?.text ?? null, when?.text ?? null];
-  return [
-    "window", text(measure), dividedBy === undefined ? null : text(dividedBy), [...by].map(([name, expression]) => [name, expression.text]),
-    overMs, earlierMs ?? 0, widthMs, onObservation,
-  ];
 }
