@@ -28,6 +28,23 @@ receivers:
     listen: "${API}"
     path: /hooks/orders
     signature: { scheme: hmac, header: x-signature, secrets: ["${secret(6)}", "\${env:HOOK}"] }
+  cdc/postgres: { url: "postgres://user:${secret(35)}@127.0.0.1:1/shop", tables: [orders] }
+  cdc/mysql: { url: "mysql://user:${secret(36)}@127.0.0.1:1/shop", tables: [orders] }
+  sql_poll: { url: "postgres://user:${secret(37)}@127.0.0.1:1/shop", query: SELECT 1, interval: 1s }
+  kafka/plain:
+    brokers: ["127.0.0.1:1"]
+    topics: [orders]
+    group_id: sojourn
+    sasl: { mechanism: PLAIN, username: u, password: "${secret(38)}" }
+    encoding: avro
+    schema_registry: { url: "http://user:${secret(39)}@127.0.0.1:1/?t=${secret(40)}", auth: { basic: { username: u, password: "${secret(41)}" } } }
+  kafka/token:
+    brokers: ["127.0.0.1:1"]
+    topics: [orders]
+    group_id: sojourn
+    sasl: { mechanism: OAUTHBEARER, token: "${secret(42)}" }
+    encoding: avro
+    schema_registry: { url: "http://127.0.0.1:1/", auth: { bearer: { token: "${secret(43)}" } } }
 processors:
   track/order: { type: order, id: body.id, state: body.status, on_error: dead_letter, states: { failed: { alert: true } } }
 exporters:
@@ -45,21 +62,25 @@ exporters:
   alertmanager/a: { urls: ["http://user:${secret(27)}@127.0.0.1:1/?t=${secret(28)}"], headers: { x-key: "${secret(29)}" } }
   alertmanager/b: { urls: ["http://127.0.0.1:1/"], auth: { basic: { username: u, password: "${secret(30)}" } } }
   alertmanager/c: { urls: ["http://127.0.0.1:1/"], auth: { bearer: { token: "${secret(31)}" } } }
+  kafka/plain: { brokers: ["127.0.0.1:1"], alerts: { topic: alerts }, sasl: { mechanism: SCRAM-SHA-256, username: u, password: "${secret(44)}" } }
+  kafka/token: { brokers: ["127.0.0.1:1"], alerts: { topic: alerts }, sasl: { mechanism: OAUTHBEARER, token: "${secret(45)}" } }
 service:
   heartbeat: { url: "http://user:${secret(32)}@127.0.0.1:1/${secret(33)}?t=${secret(34)}", interval: 1s }
   api: { listen: "${API}" }
   pipelines:
     orders:
-      receivers: [http_poll/basic, http_poll/bearer, webhook/orders]
+      receivers: [http_poll/basic, http_poll/bearer, webhook/orders, cdc/postgres, cdc/mysql, sql_poll, kafka/plain, kafka/token]
       processors: [track/order]
-      exporters: [slack/ops, pagerduty/ops, otlp, slack/bot, email, webhook/out, webhook/basic, alertmanager/a, alertmanager/b, alertmanager/c]
+      exporters: [slack/ops, pagerduty/ops, otlp, slack/bot, email, webhook/out, webhook/basic, alertmanager/a, alertmanager/b, alertmanager/c, kafka/plain, kafka/token]
 `;
 
 /** Every `writeOnly` of the components, by the path of its key. */
 const PLANTED = [
-  "alertmanager.auth.basic.password", "alertmanager.auth.bearer.token", "alertmanager.headers.*", "email.password",
-  "http_poll.auth.basic.password", "http_poll.auth.bearer.token", "http_poll.headers.*", "otlp.headers.*", "pagerduty.routing_key",
-  "slack.bot_token", "slack.webhook_url", "webhook.auth.basic.password", "webhook.auth.bearer.token", "webhook.headers.*",
+  "alertmanager.auth.basic.password", "alertmanager.auth.bearer.token", "alertmanager.headers.*", "cdc.url", "email.password",
+  "http_poll.auth.basic.password", "http_poll.auth.bearer.token", "http_poll.headers.*",
+  "kafka.sasl.password", "kafka.sasl.password", "kafka.sasl.token", "kafka.sasl.token", "kafka.schema_registry.auth.basic.password",
+  "kafka.schema_registry.auth.bearer.token", "otlp.headers.*", "pagerduty.routing_key", "slack.bot_token", "slack.webhook_url", "sql_poll.url",
+  "webhook.auth.basic.password", "webhook.auth.bearer.token", "webhook.headers.*",
   "webhook.signature.secrets", "webhook.signing_secret", "webhook.url",
 ];
 
@@ -86,7 +107,7 @@ async function everything(api: Served): Promise<string> {
   }
   for (const { dedup_key } of ((await api.get("/api/v1/alerts")).body as { items: { dedup_key: string }[] }).items) await ask("GET", `/api/v1/alerts/${dedup_key}`);
   for (const { number } of ((await api.get("/api/v1/dead_letters")).body as { items: { number: number }[] }).items) await ask("POST", `/api/v1/dead_letters/${number}/redeliver`);
-  for (const exporter of ["slack/ops", "slack/bot", "pagerduty/ops", "email", "webhook/out", "alertmanager/a"]) await ask("POST", `/api/v1/exporters/${encodeURIComponent(exporter)}/test`);
+  for (const exporter of ["slack/ops", "slack/bot", "pagerduty/ops", "email", "webhook/out", "alertmanager/a", "kafka/plain"]) await ask("POST", `/api/v1/exporters/${encodeURIComponent(exporter)}/test`);
   return texts.join("\n");
 }
 

@@ -49,7 +49,7 @@ test("wrong usage ends with 2, says what was meant, and writes nothing on standa
     [["components", "--dry-run"], "components takes no --dry-run"],
     [["components", "file.yaml"], "components takes no file"],
     [["schema", "--component", "slac"], "did you mean slack?"],
-    [["schema", "--component", "frobnicate"], "there are http_poll"],
+    [["schema", "--component", "frobnicate"], "there are cdc, http_poll"],
   ];
   for (const [args, says] of cases) {
     const { code, out, err } = await said(args);
