@@ -1,6 +1,7 @@
 import { defineReceiver } from "../src/sdk/component.ts";
 import { parseDatabaseUrl } from "../src/sdk/database.ts";
 import { createMysql } from "./cdc/mysql_receiver.ts";
+import { dropSlotOf } from "./cdc/postgres_drop_slot.ts";
 import { createPostgres } from "./cdc/postgres_receiver.ts";
 import { cdcSchema } from "./cdc/schema.ts";
 
@@ -14,6 +15,9 @@ export const cdc = defineReceiver({
   summary: "Watches the tables of PostgreSQL, MySQL or MariaDB through replication: every change of a row, once.",
   stability: "beta",
   schema: cdcSchema,
+  tools: {
+    "drop-slot": { summary: "Drops the replication slot of a receiver that is not needed any more.", run: dropSlotOf },
+  },
   create(config, context) {
     const database = parseDatabaseUrl(config.url, ["postgres", "mysql"]);
     return database.kind === "postgres" ? createPostgres(config, database, context) : createMysql(config, database, context);

@@ -171,10 +171,11 @@ export function createPostgres(config: CdcConfig, database: Database, context: R
     return config.snapshot === "never" ? { ...fresh, lsn: slot.confirmed, tables: all } : { ...fresh, lsn: 0n, tables: [] };
   }
 
-  async function failed(error: unknown): Promise<void> {
+  async function failed(problem: unknown): Promise<void> {
     failures++;
-    if (error instanceof StreamedTooLarge) streaming = false;
-    context.report(isInUse(error) ? new Error(`another agent reads the slot ${config.slot}: waiting for it to end`, { cause: error }) : error);
+    if (problem instanceof StreamedTooLarge) streaming = false;
+    const error = isInUse(problem) ? new Error(`another agent reads the slot ${config.slot}: waiting for it to end`, { cause: problem }) : problem;
+    context.report(error);
     phase = "waiting";
     if (error instanceof SlotOverBudget) await giveUp(error);
     else if (error instanceof SetupError || failures >= FAILURES_BEFORE_FAILING) context.failing(`${database.label}: ${messageOf(error)}`);

@@ -139,7 +139,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
 
   /** Caught up: what was in the log when we began to read it has been processed. */
   function reached(): void {
-    if (upTo === undefined || batches.position.lsn < upTo) return;
+    if (upTo === undefined || batches.position.lsn < upTo || snapshotAt !== undefined || opened !== undefined) return;
     upTo = undefined;
     batches.sendSoon();
     void delivery.settled().then(() => {

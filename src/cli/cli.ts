@@ -19,6 +19,7 @@ Commands
   test           Run the tests: of configuration files, on virtual time.
   components     List the components of this build.
   schema         Print the JSON Schema of the configuration, for editors.
+  cdc drop-slot  Drop a receiver's replication slot: cdc drop-slot cdc/orders -c …; with --dry-run, look at it.
 
 Commands that ask a running agent
   alerts         List the open alerts.
@@ -32,7 +33,7 @@ Commands that ask a running agent
 Options
   -c, --config <path>    A file, or a directory whose *.yaml files add up. Repeatable; later ones win.
       --set <a.b=value>  Set one value, after all files. Repeatable.
-      --dry-run          run: print alerts instead of sending them; remember nothing.
+      --dry-run          run: print alerts instead of sending them; remember nothing. cdc: only look.
       --unredacted       print-config: with secrets.
       --filter <text>    test: only tests whose name contains it.
       --junit <file>     test: write a report as JUnit XML, too.
@@ -101,7 +102,9 @@ async function command(argv: readonly string[], definitions: readonly AnyDefinit
   if (values.version === true) return say(output, version);
   if (values.help === true || name === "help") return say(output, HELP);
   if (name === undefined) throw new UsageError(`what shall I do? Commands: ${Object.keys(COMMANDS).join(", ")}`);
-  const allowed = COMMANDS[name];
+  const { definitionWithTools, toolCommand } = await import("./tool.ts");
+  const withTools = definitionWithTools(name, definitions);
+  const allowed = withTools === undefined ? COMMANDS[name] : ["config", "set", "dry-run"];
   if (allowed === undefined) {
     const near = closest(name, Object.keys(COMMANDS));
     throw new UsageError(`unknown command "${name}"; ${near === undefined ? `there are ${Object.keys(COMMANDS).join(", ")}` : `did you mean ${near}?`}`);
@@ -111,10 +114,15 @@ async function command(argv: readonly string[], definitions: readonly AnyDefinit
   }
   if (allowed.includes("api")) return remote(name, files, values, output);
   if (!allowed.includes("config") && files.length > 0) throw new UsageError(`${name} takes no file`);
-  const sources = [...(values.config ?? []), ...files];
+  const sources = [...(values.config ?? []), ...(withTools === undefined ? files : [])];
   if (allowed.includes("config") && sources.length === 0) throw new UsageError(`${name} needs --config <file or directory>`);
   const set = values.set ?? [];
   const options = { sources, set, env: process.env, definitions };
+  if (withTools !== undefined) {
+    const code = await toolCommand({ definition: withTools, args: files, load: options, dryRun: values["dry-run"] === true, output });
+    if (typeof code === "number") return code;
+    throw new UsageError(code.usage);
+  }
   switch (name) {
     case "run":
       // What a command alone needs is loaded with it: the others start at once.

@@ -143,6 +143,25 @@ export interface Exporter extends Lifecycle {
 /** The configuration's type, from its schema; defaults are filled in. */
 export type ConfigOf<S> = S extends JSONSchema ? FromSchema<S> : never;
 
+/** What a tool is told beside the component's configuration. */
+export interface ToolOptions {
+  /** The component's id, as configured. */
+  readonly id: string;
+  readonly clock: Clock;
+  /** Say what would be done, and do nothing. */
+  readonly dryRun: boolean;
+  /** A line for whoever asked. */
+  readonly say: (text: string) => void;
+}
+
+/** What an operator has done once, from the command line: `sojourn cdc drop-slot cdc/orders --config …`. No agent runs for it. */
+export interface Tool<C> {
+  /** One sentence. */
+  readonly summary: string;
+  /** Rejects with why it could not be done. */
+  run(config: C, options: ToolOptions): Promise<void>;
+}
+
 /** What a component file exports. */
 export interface Definition<Kind extends string, S extends { readonly type: "object" }, C, I> {
   readonly kind: Kind;
@@ -157,6 +176,8 @@ export interface Definition<Kind extends string, S extends { readonly type: "obj
    * `template: [scope names]`: checked where they are written, when the configuration is loaded.
    */
   readonly schema: S;
+  /** By name: `sojourn <type> <name> <id>`. */
+  readonly tools?: Readonly<Record<string, Tool<ConfigOf<S>>>>;
   /** No side effects. Throws `ConfigError` only. */
   create(config: ConfigOf<S>, context: C): I;
 }
@@ -173,6 +194,7 @@ export interface AnyDefinition {
   readonly summary: string;
   readonly stability: Stability;
   readonly schema: AnySchema;
+  readonly tools?: Readonly<Record<string, Tool<never>>>;
   create(config: never, context: never): Receiver | Processor | Exporter;
 }
 
