@@ -21,6 +21,9 @@ import { createTelemetry, describe } from "./kafka/telemetry.ts";
 import { createSubscription } from "./kafka/subscription.ts";
 import { createCodec } from "./kafka/codec.ts";
 
+const UNTRACKABLE = {
+  pointer: "/partitions", reason: "with partitions: group they move between agents, and their state does not; use all, or a list for each agent",
+};
 const FETCH_WAIT_MS_MAX = 20_000;
 const FETCH_BYTES_MAX = 256 * 2 ** 20;
 
@@ -69,6 +72,7 @@ export const kafka = defineReceiver({
     let running: { ended(): Promise<void>; close(): Promise<void> } | undefined;
 
     return {
+      ...(shared === "group" ? { untrackable: UNTRACKABLE } : {}),
       async start() {
         const client = await import("@platformatic/kafka");
         const { bootstrapBrokers } = await kafkaClientOptions({ ...config, tls: undefined });
@@ -88,7 +92,7 @@ export const kafka = defineReceiver({
         const positions = createPositions(context.position);
         const telemetry = createTelemetry(context);
         const health = createHealth(context, failingAfterMs, () => partitions.values());
-        const encoding = createEncoding(config, context, signal, (trouble) => (trouble === undefined ? health.decodes() : health.failed(trouble)));
+        const encoding = createEncoding(config, context, signal, (trouble) => (trouble === undefined ? health.decodes() : health.failed("decode", trouble)));
         const observe = createObserver(context, {
           ...encoding, includeHeaders: config.include_headers ?? [], onError: config.on_error, valueBytesMax: sizeBytes(config.max_message_size),
         });

@@ -14,6 +14,7 @@ import type { Subscription } from "./subscription.ts";
 
 const BACKOFF: Backoff = { firstMs: 100, maxMs: 5_000 };
 const PARTITIONS_MAX = 10_000;
+const CLUSTER = "cluster";
 
 export interface ConsumerOptions {
   readonly initialOffset: OffsetAt;
@@ -54,8 +55,10 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
   const starts = new Map<string, PartitionKey & { readonly topicId: string | undefined; readonly at: OffsetAt }>();
   const expired = new Set<Partition>();
   const readers = new Map<number, Reader & { readonly address: string; stop(): void }>();
-  const ended: Promise<void>[] = [];
+  const ended = new Set<Promise<void>>();
   let listed = false;
+  /** The position says more than was emitted. */
+  let moved = false;
   /** Looks in a row that left something open, and partitions that could not be read since all could. */
   let attempts = 0;
   let problems = 0;
@@ -106,12 +109,11 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
     health.left(partition);
   }
 
-  /** Asks where the new ones begin. True when the position has changed. */
-  async function begin(metadata: Metadata): Promise<boolean> {
-    let changed = false;
+  /** Asks where the new ones begin. What begins at the end must begin there after a crash as well, though nothing came yet. */
+  async function begin(metadata: Metadata): Promise<void> {
     // Where others may have read meanwhile the group may be further than we ever were.
     const shared = await group?.committed([...starts.values()]);
-    await Promise.all(Array.from(starts, async ([key, start]) => {
+    const looked = await Promise.allSettled(Array.from(starts, async ([key, start]) => {
       const leader = leaderOf(metadata, start);
       if (leader === undefined) return;
       const before = Math.max(positions.next(start.topic, start.partition) ?? -1, shared?.get(key) ?? -1);
@@ -120,22 +122,22 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
       if (next === undefined || !starts.delete(key) || signal.aborted) return;
       positions.set(start.topic, start.partition, next);
       join(newPartition(start, start.topicId, next));
-      changed = true;
+      moved = true;
     }));
-    return changed;
+    for (const one of looked) if (one.status === "rejected") throw one.reason;
   }
 
   const leaderOf = (metadata: Metadata, { topic, partition }: PartitionKey) =>
     metadata.brokers.get(metadata.topics.get(topic)?.partitions.get(partition)?.leader ?? -1);
 
   /** What is next is not there any longer, or not yet. */
-  async function recover(metadata: Metadata, partition: Partition): Promise<boolean> {
+  async function recover(metadata: Metadata, partition: Partition): Promise<void> {
     const leader = leaderOf(metadata, partition);
-    if (leader === undefined) return false;
+    if (leader === undefined) return;
     const [earliest, latest] = await Promise.all([
       cluster.offset(leader, partition, "earliest", options.committedOnly), cluster.offset(leader, partition, "latest", options.committedOnly),
     ]);
-    if (earliest === undefined || latest === undefined || !expired.delete(partition) || partition.gone) return false;
+    if (earliest === undefined || latest === undefined || !expired.delete(partition) || partition.gone) return;
     const { topic, partition: number, next } = partition;
     const where = `${topic}, partition ${number}: offset ${next}`;
     const what = next < earliest ? `${where} is gone, the first is ${earliest}`
@@ -144,12 +146,12 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
       partition.halted = true;
       health.halted(what);
       context.report(new Error(`${what}; it is read no further (on_offset_expired: fail)`));
-      return false;
+      return;
     }
     partition.blockedSince = undefined;
     if (what === undefined) {
       partition.fetchNext = next;
-      return false;
+      return;
     }
     const to = options.onOffsetExpired === "latest" ? latest : earliest;
     if (to > next) context.refused(to - next, "expired");
@@ -157,7 +159,7 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
     partition.next = partition.fetchNext = to;
     partition.target = undefined;
     positions.set(topic, number, to);
-    return true;
+    moved = true;
   }
 
   /** Tells each partition who leads it, and each leader what to read. */
@@ -183,20 +185,29 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
   function read(node: number, metadata: Metadata): Reader & { readonly address: string; stop(): void } {
     const stopping = new AbortController();
     const { host, port } = metadata.brokers.get(node)!;
+    const who = `broker ${node}`;
     const mine = (): Partition[] =>
       Array.from(partitions.values()).filter(({ leader, blockedSince, halted }) => leader === node && blockedSince === undefined && !halted);
     const reader = startReader({
       clock, session: parts.session(node, metadata), wanted: mine, take: (batch) => flow.take(batch), signal: AbortSignal.any([signal, stopping.signal]),
-      onAnswer: () => health.worked(),
+      onAnswer: () => health.worked(who),
       onFailure(error) {
-        health.failed(new Error(kafkaFailure(error).message, { cause: error }));
+        health.failed(who, new Error(kafkaFailure(error).message, { cause: error }));
         // What was answered and is lost with the failure is asked for again.
         for (const partition of mine()) partition.fetchNext = partition.next;
         look();
       },
     });
-    ended.push(reader.done);
-    return { ...reader, address: `${host}:${port}`, stop: () => stopping.abort() };
+    const done = reader.done.finally(() => ended.delete(done));
+    ended.add(done);
+    return {
+      ...reader,
+      address: `${host}:${port}`,
+      stop() {
+        stopping.abort();
+        health.mended(who);
+      },
+    };
   }
 
   async function refresh(): Promise<void> {
@@ -205,11 +216,12 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
     const begun = await Promise.allSettled([begin(metadata), ...Array.from(expired, (partition) => recover(metadata, partition))]);
     lead(metadata);
     listed = true;
-    // What begins at the end must begin there after a crash as well, though nothing came yet.
-    if (begun.some((one) => one.status === "fulfilled" && one.value) || subscription.fresh()) flow.settle();
+    if (subscription.fresh() || moved) flow.settle();
+    moved = false;
     const failure = begun.find((one) => one.status === "rejected");
     if (failure !== undefined) throw failure.reason;
-    if (partitions.size === 0) health.worked();
+    if (partitions.size === 0) health.worked(CLUSTER);
+    else health.mended(CLUSTER);
   }
 
   async function run(): Promise<void> {
@@ -222,7 +234,7 @@ export function startConsumer(context: ReceiverContext, options: ConsumerOptions
         settled = starts.size === 0 && expired.size === 0 && Array.from(partitions.values()).every(({ blockedSince }) => blockedSince === undefined);
       } catch (error) {
         if (signal.aborted) break;
-        health.failed(new Error(kafkaFailure(error).message, { cause: error }));
+        health.failed(CLUSTER, new Error(kafkaFailure(error).message, { cause: error }));
       }
       health.judge(listed && starts.size === 0);
       attempts = settled ? 0 : attempts + 1;

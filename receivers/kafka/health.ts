@@ -8,12 +8,14 @@ export interface Health {
   left(partition: Partition): void;
   /** More of it was emitted, or its end is known now. */
   progress(partition: Partition): void;
-  /** A broker gave what it was asked for. */
-  worked(): void;
+  /** This broker (or whatever is asked) gave what it was asked for. */
+  worked(who: string): void;
+  /** It is asked no longer, or does what does not count as reading: what was said of it is over. */
+  mended(who: string): void;
   /** What is needed to decode is there again. The brokers were there all the time. */
   decodes(): void;
-  /** Something could not be asked; the reason is shown. */
-  failed(error: Error): void;
+  /** It could not be asked; said once for each reason. */
+  failed(who: string, error: Error): void;
   /** A policy says to read no further: failing for good. */
   halted(reason: string): void;
   /** Looks at the clock. `listed`: what there is to read is known. */
@@ -24,6 +26,8 @@ export function createHealth(context: ReceiverContext, failingAfterMs: number, p
   const { clock } = context;
   /** Partitions of which not everything that was due has been emitted. */
   const behind = new Set<Partition>();
+  /** What is wrong with whom. */
+  const broken = new Map<string, string>();
   let failedSince: number | undefined;
   let lastError: Error | undefined;
   let failing = false;
@@ -36,12 +40,16 @@ export function createHealth(context: ReceiverContext, failingAfterMs: number, p
 
   const isDone = ({ target, next }: Partition): boolean => target !== undefined && next >= target;
 
+  function mended(who: string): void {
+    if (broken.delete(who) && broken.size === 0) context.healed();
+  }
+
   /** What is there by now is due before it works again. `end`: where that ends, if it is known; else the next answer says. */
-  function works(end: (partition: Partition) => number | undefined): void {
+  function works(who: string, end: (partition: Partition) => number | undefined): void {
+    mended(who);
     if (failedSince === undefined) return;
     failedSince = undefined;
     lastError = undefined;
-    context.healed();
     if (!failing) return;
     for (const partition of partitions()) {
       partition.target = end(partition);
@@ -71,11 +79,14 @@ export function createHealth(context: ReceiverContext, failingAfterMs: number, p
       if (!isDone(partition)) return;
       if (behind.delete(partition) && behind.size === 0) lookCaughtUp();
     },
-    worked: () => works(() => undefined),
-    decodes: () => works(({ end }) => end),
-    failed(error) {
+    worked: (who) => works(who, () => undefined),
+    mended,
+    decodes: () => works("decode", ({ end }) => end),
+    failed(who, error) {
       failedSince ??= clock.monotonicMs();
       lastError = error;
+      if (broken.get(who) === error.message) return;
+      broken.set(who, error.message);
       context.report(error);
     },
     halted(reason) {

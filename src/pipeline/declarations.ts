@@ -52,6 +52,9 @@ function collectAll(
       if (declares?.type !== undefined) {
         tracked = declares.type.type;
         feed(feeds, tracked, receivers);
+        for (const { config, component: { untrackable } } of receivers) {
+          if (untrackable !== undefined) problems.push(problemAt(config, untrackable.pointer, `it feeds ${instance.config.id}: ${untrackable.reason}`));
+        }
       }
       for (const declaration of declares?.rules ?? []) {
         const type = declaration.type ?? tracked ?? (needsNoType(declaration) ? "" : undefined);

@@ -97,7 +97,13 @@ export interface ExporterContext extends Context {
   readonly externalLabels: Readonly<Record<string, string>>;
 }
 
-export type Receiver = Lifecycle;
+export interface Receiver extends Lifecycle {
+  /**
+   * Set when others may read what it reads, now they and now it: then no `track` may follow, since the state of what it reads is in
+   * this agent's store only. `pointer`: the key that says so; `reason`: what to set instead. Read when the graph is planned.
+   */
+  readonly untrackable?: { readonly pointer: string; readonly reason: string };
+}
 
 export interface Processor extends Lifecycle {
   /**
@@ -119,6 +125,11 @@ export interface Exporter extends Lifecycle {
    * without body and attributes, once for each change that was committed.
    */
   readonly takesLifecycles?: boolean;
+  /**
+   * `export` also gets what could not be handled or delivered, by whatever component of the agent: an observation each, with
+   * `deadLetter`, its content as body and the component as source. `only`: nothing else. What fails at this very exporter is left out.
+   */
+  readonly takesDeadLetters?: "too" | "only";
   /** The spans that `export` would send for them; pure. Shown by `sojourn test`. */
   renderSpans?(batch: Batch): readonly LifecycleSpan[];
   /**

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { defineReceiver } from "../../src/sdk/component.ts";
+import { observation } from "../../src/sdk/observation.ts";
 import { harness, orders, type Harness } from "../support/agent.ts";
 
 const at = String.raw`/agent\.yaml:\d+:\d+ `;
@@ -92,4 +94,26 @@ test("a window over observations, and a rule that fires always, need no track; a
   for (const rule of ["aggregate: { count: true }, expr: value > 1", "expect: { within: 1h }"]) {
     assert.match(await refusal(untracked(`[{ alert: A, ${rule} }]`)), /rule "A" has no type: put it after a track processor/);
   }
+});
+
+test("a receiver whose source others share cannot feed a track", async () => {
+  const shared = defineReceiver({
+    type: "shared", summary: "Reads what others read, too.", stability: "alpha",
+    schema: { type: "object", additionalProperties: false, properties: { by: { type: "string", description: "Whom." } } },
+    create: () => ({ untrackable: { pointer: "/by", reason: "leave it out" } }),
+  });
+  const yaml = orders({ receivers: "feed: {}, shared: { by: all }" });
+  await assert.rejects(harness(yaml, undefined, [shared]), new RegExp(`${at}.*it feeds track/order: leave it out`));
+  await using _ = await harness(yaml.replace("processors: [track/order]", "processors: []"), undefined, [shared]);
+});
+
+test("what a receiver cannot decode is a dead letter, in the commit of what comes after it", async () => {
+  await using h = await harness(orders());
+  const feed = h.receiver("feed");
+  feed.deadLetter(observation("{broken", { source: "feed", time: h.clock.now(), attributes: { "http.request.header.authorization": "secret" } }), "not JSON");
+  await h.send("feed", { id: "o1", status: "new" });
+  await h.restart();
+  const letter = h.now.agent.services.deadLetters.list(undefined, 10)[0]!;
+  assert.deepEqual([letter.component, letter.reason, (letter.content as { body: string }).body], ["feed", "not JSON", "{broken"]);
+  assert.doesNotMatch(JSON.stringify(letter), /secret/);
 });

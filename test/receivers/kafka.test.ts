@@ -122,14 +122,17 @@ test("offsets are told to the group only after the commit, and once more when st
   let commit = (): void => {};
   const committed = new Promise<void>((resolve) => void (commit = resolve));
   const running = await consuming(config(cluster, "told", { group_id: "watchers" }), undefined, { emit: () => committed });
-  await running.count(2);
   const groupOffset = async (): Promise<bigint | undefined> => {
     const [group] = await cluster.admin().listConsumerGroupOffsets({ groups: ["watchers"] });
     return group?.topics.find(({ name }) => name === "told")?.partitions[0]?.committedOffset;
   };
-  await pause(700);
-  assert.equal(await groupOffset(), undefined);
-  commit();
+  try {
+    await running.count(2);
+    await pause(700);
+    assert.equal(await groupOffset(), undefined);
+  } finally {
+    commit();
+  }
   await running.stop();
   assert.equal(await groupOffset(), 2n);
 });
@@ -143,11 +146,14 @@ test("without room fetching pauses, and memory is bounded", async (t) => {
   let commit = (): void => {};
   const committed = new Promise<void>((resolve) => void (commit = resolve));
   await using running = await consuming(config(cluster, "pressure", { max_poll_records: 10 }), undefined, { emit: () => committed });
-  await running.count(150);
-  await pause(200);
-  assert.ok(running.recorded.emitted.length <= 17, `${running.recorded.emitted.length} batches are pending`);
-  assert.equal(running.recorded.failing, undefined);
-  commit();
+  try {
+    await running.count(100);
+    await pause(200);
+    assert.ok(running.recorded.emitted.length <= 17, `${running.recorded.emitted.length} batches are pending`);
+    assert.equal(running.recorded.failing, undefined);
+  } finally {
+    commit();
+  }
   await running.count(2_000);
   assert.ok(running.recorded.emitted.every(({ batch }) => batch.length <= 10));
 });
@@ -182,11 +188,14 @@ test("lag is a metric for each partition, and in the status", async (t) => {
   const running = await consuming(config(cluster, "lagging", { max_poll_records: 2 }), undefined, { emit: () => committed });
   const lag = () => running.metrics.gauge({ name: "sojourn_kafka_lag", help: "", labels: ["receiver", "topic", "partition"] })
     .series("kafka/test", "lagging", "0").value;
-  await until("it waits", () => lag() > 0 && lag() < 40);
-  const described = running.recorded.describe!() as { lag: number; partitions: { end_offset: number }[] };
-  assert.equal(described.lag, lag());
-  assert.equal(described.partitions[0]!.end_offset, 40);
-  commit();
+  try {
+    await until("it waits", () => lag() > 0 && lag() < 40);
+    const described = running.recorded.describe!() as { lag: number; partitions: { end_offset: number }[] };
+    assert.equal(described.lag, lag());
+    assert.equal(described.partitions[0]!.end_offset, 40);
+  } finally {
+    commit();
+  }
   await until("the lag is gone", () => lag() === 0);
   await running.stop();
 });
