@@ -2,9 +2,9 @@ import { defineExporter } from "../src/sdk/component.ts";
 import { durationMs } from "../src/sdk/duration.ts";
 import { ConfigError, PermanentError } from "../src/sdk/errors.ts";
 import { checkKafkaClient } from "../src/sdk/kafka_client.ts";
-import type { Batch } from "../src/sdk/observation.ts";
+import type { Batch, Observation } from "../src/sdk/observation.ts";
 import { sizeBytes } from "../src/sdk/size.ts";
-import { alertMessages, observationMessage, transitionMessage } from "./kafka/messages.ts";
+import { alertMessages, deadLetterMessage, observationMessage, transitionMessage } from "./kafka/messages.ts";
 import type { OutgoingMessage } from "./kafka/parcels.ts";
 import { createProducer, wasSent, type Shipment } from "./kafka/producer.ts";
 import { kafkaExporterSchema } from "./kafka/schema.ts";
@@ -15,7 +15,7 @@ const TIMEOUT_MS_MAX = 10_000;
 const UNFINISHED_MAX = 1_000;
 
 /**
- * Writes alerts, transitions or observations to topics of Kafka. Keys keep their order, and an attempt that is repeated, because an
+ * Writes alerts, transitions or observations, and dead letters, to topics of Kafka. Keys keep their order, and an attempt that is repeated, because an
  * answer was lost or a broker killed, writes nothing twice while the agent lives: the broker knows it by its sequence. A crash of
  * the agent may repeat what was under way; alerts have `notification_id` and `dedup_key` to be told by.
  *
@@ -25,13 +25,16 @@ const UNFINISHED_MAX = 1_000;
  */
 export const kafka = defineExporter({
   type: "kafka",
-  summary: "Writes alerts, transitions or observations to topics of Kafka, in order for each key and without duplicates.",
+  summary: "Writes alerts, transitions or observations, and dead letters, to topics of Kafka, in order for each key and without duplicates.",
   stability: "beta",
   schema: kafkaExporterSchema,
   create(config, context) {
     checkKafkaClient(config);
-    const { alerts, transitions, observations, producer: how } = config;
-    if ((alerts ?? transitions ?? observations) === undefined) throw new ConfigError("", "sends nothing: give `alerts`, `transitions` or `observations` with its topic");
+    const { alerts, transitions, observations, dead_letters: deadLetters, producer: how } = config;
+    const flowing = transitions ?? observations;
+    if ((alerts ?? flowing ?? deadLetters) === undefined) {
+      throw new ConfigError("", "sends nothing: give `alerts`, `transitions`, `observations` or `dead_letters` with its topic");
+    }
     if (transitions !== undefined && observations !== undefined) {
       throw new ConfigError("/observations", "one exporter sends either transitions or observations; use two, kafka/transitions and kafka/observations");
     }
@@ -45,22 +48,24 @@ export const kafka = defineExporter({
     const batches = new WeakMap<Batch, Shipment>();
     const notifications = new Map<string, Shipment>();
 
-    function messagesOf(batch: Batch): OutgoingMessage[] {
-      if (observations !== undefined) return batch.map((one) => observationMessage(one, observations.topic, observations.encoding));
-      return batch.flatMap((one) => transitionMessage(one, transitions!.topic, context.externalLabels) ?? []);
+    function messageOf(one: Observation): OutgoingMessage | undefined {
+      if (one.deadLetter !== undefined) return deadLetters === undefined ? undefined : deadLetterMessage(one, deadLetters.topic);
+      if (observations !== undefined) return observationMessage(one, observations.topic, observations.encoding);
+      return transitions === undefined ? undefined : transitionMessage(one, transitions.topic, context.externalLabels);
     }
 
     return {
       deduplicates: true,
       limits: { messagesPerMinute: 60_000, burst: 5_000 },
       ...(transitions === undefined ? {} : { takesLifecycles: true }),
-      ...((transitions ?? observations) === undefined
+      ...(deadLetters === undefined ? {} : { takesDeadLetters: flowing === undefined ? "only" as const : "too" as const }),
+      ...((flowing ?? deadLetters) === undefined
         ? {}
         : {
           // An attempt that is repeated comes with the same batch, and goes on with what it has sent.
           async export(batch: Batch) {
             let shipment = batches.get(batch);
-            if (shipment === undefined) batches.set(batch, (shipment = { parcels: undefined, messages: messagesOf(batch) }));
+            if (shipment === undefined) batches.set(batch, (shipment = { parcels: undefined, messages: batch.flatMap((one) => messageOf(one) ?? []) }));
             await producer.deliver(shipment);
           },
         }),

@@ -63,6 +63,13 @@ export function observationMessage(observation: Observation, topic: string, enco
   return message(topic, self === undefined ? undefined : `${self.type}/${self.id}`, text, headers);
 }
 
+/** What could not be handled or delivered, or undefined where the observation is none of that. Keyed by who could not. */
+export function deadLetterMessage({ deadLetter, source, time, body }: Observation, topic: string): OutgoingMessage | undefined {
+  if (deadLetter === undefined) return undefined;
+  const value: Json = { number: deadLetter.number, at: timeText(time), component: source, reason: deadLetter.reason, content: wholeBody(body) };
+  return message(topic, source, portableJson(value), { "content-type": JSON_TYPE });
+}
+
 function message(topic: string, key: string | undefined, value: string, headers: OutgoingMessage["headers"]): OutgoingMessage {
   return { topic, key, value, headers };
 }

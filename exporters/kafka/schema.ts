@@ -46,6 +46,15 @@ export const kafkaExporterSchema = {
         },
       },
     },
+    dead_letters: {
+      type: "object", additionalProperties: false, required: ["topic"],
+      description: "Send what could not be handled or delivered, by any component of the agent, with the component as its key: `number`, `at`, `component`, "
+        + "`reason` and `content` (at most 16 KiB). It is in the API's dead letters, too; what this exporter itself cannot send is only there.",
+      properties: {
+        topic: topic("Topic; it must exist."),
+        encoding: { enum: ["json"], default: "json", description: "How a message is written." },
+      },
+    },
     timeout: { type: "string", format: "duration", default: "5s", description: "How long a broker may take to answer, its replicas included. At most 10s." },
     producer: {
       type: "object", additionalProperties: false, default: {},

@@ -29,6 +29,7 @@ export class DeadLetters implements Persistent {
   #fresh = new Set<number>();
   #deletes: Cell[] = [];
   #number = 0;
+  #tell: ((letter: DeadLetter) => void) | undefined;
 
   constructor(clock: Clock, max: () => number) {
     this.#clock = clock;
@@ -39,11 +40,17 @@ export class DeadLetters implements Persistent {
     const letter: DeadLetter = { number: ++this.#number, at: this.#clock.now(), component, reason: reason.slice(0, 1_000), content: bounded(content) };
     this.#letters.set(letter.number, letter);
     this.#fresh.add(letter.number);
+    this.#tell?.(letter);
     for (const oldest of this.#letters.keys()) {
       if (this.#letters.size <= this.#max()) break;
       this.#letters.delete(oldest);
       if (!this.#fresh.delete(oldest)) this.#deletes.push(oldest);
     }
+  }
+
+  /** From now on `tell` hears of each one as it is added. */
+  watch(tell: ((letter: DeadLetter) => void) | undefined): void {
+    this.#tell = tell;
   }
 
   get(number: number): DeadLetter | undefined {

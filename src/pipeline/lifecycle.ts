@@ -6,7 +6,7 @@ import type { Services } from "./services.ts";
 
 /** True for an exporter that takes what flows through its pipelines. */
 export function takesObservations({ component }: Instance): boolean {
-  return component.export !== undefined && component.takesLifecycles !== true;
+  return component.export !== undefined && component.takesLifecycles !== true && component.takesDeadLetters !== "only";
 }
 
 /**

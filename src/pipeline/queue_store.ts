@@ -90,12 +90,12 @@ function textOf({ body, ...fields }: Observation): string {
 }
 
 function observationOf(text: string): Observation {
-  const { body, attributes, time, source, id, traceparent, snapshot, self, transition, lifecycle } = JSON.parse(text) as {
+  const { body, attributes, time, source, id, traceparent, snapshot, self, transition, lifecycle, deadLetter } = JSON.parse(text) as {
     body: Json; attributes: Attributes; time: number; source: string; id?: string; traceparent?: string; snapshot: boolean;
     self?: Fields & { attributes: Record<string, Json> }; transition?: Transition;
-    lifecycle?: LifecycleChange;
+    lifecycle?: LifecycleChange; deadLetter?: NonNullable<Observation["deadLetter"]>;
   };
   const resource = self === undefined ? undefined : keptResource(self, self.attributes);
   const restored = { body: bodyOf(body), attributes, time, source, id, traceparent, snapshot, self: resource, transition };
-  return lifecycle === undefined ? restored : { ...restored, lifecycle };
+  return { ...restored, ...(lifecycle === undefined ? {} : { lifecycle }), ...(deadLetter === undefined ? {} : { deadLetter }) };
 }

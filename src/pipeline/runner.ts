@@ -11,6 +11,7 @@ import { EMPTY_GRAPH, type Graph } from "./graph.ts";
 import type { Health } from "./health.ts";
 import type { Instance } from "./instance.ts";
 import type { Intake } from "./intake.ts";
+import { forwardDeadLetters } from "./forwarded_letters.ts";
 import { watchLifecycles } from "./lifecycle.ts";
 import type { AgentListeners } from "./listeners.ts";
 import { fingerprintOf, plan } from "./plan.ts";
@@ -136,6 +137,7 @@ export class Runner {
     catchUp.feeds(graph.declared.feeds);
     resources.configure(graph.declared.types);
     watchLifecycles(graph.lifecycles, services);
+    forwardDeadLetters(graph.instances.values(), services);
     services.notifications.configure(wanted.service);
     alerts.configure(graph.declared.rules, new Set(wanted.rejected.map(({ file }) => file)), receivers);
     catchUp.settle();

@@ -69,6 +69,8 @@ export interface Observation {
   readonly transition: Transition | undefined;
   /** Only in what an exporter with `takesLifecycles` gets. */
   readonly lifecycle?: LifecycleChange;
+  /** Only in what an exporter with `takesDeadLetters` gets: `source` could not handle or deliver the body, for this reason. */
+  readonly deadLetter?: { readonly number: number; readonly reason: string };
 }
 
 /** A bounded array of observations: see `BATCH_OBSERVATIONS_MAX`. */
