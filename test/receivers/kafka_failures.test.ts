@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Producer, stringSerializers } from "@platformatic/kafka";
 import { sharedKafka, type Kafka } from "../support/kafka.ts";
 import { pause, until } from "../support/waiting.ts";
 import { config, consuming } from "./kafka_support.ts";
@@ -38,12 +39,20 @@ test("a broker that hangs is given up after the request's time, and its partitio
   await using running = await consuming(config(cluster, "hangs", { request_timeout: "1s" }));
   await running.count(10);
   const leader = cluster.broker(await cluster.leaderOf("hangs", 0));
+  // One that does not ask the broker that hangs.
+  const producer = new Producer({
+    clientId: "other", bootstrapBrokers: [1, 2, 3].map((id) => cluster.broker(id)).filter((broker) => broker !== leader).map(({ address }) => address),
+    requestTimeout: 1_000, retries: 30, retryDelay: 200, serializers: stringSerializers,
+  });
   leader.freeze();
   try {
-    await cluster.produce("hangs", numbers(10, 20));
+    // Its partitions have another leader when its session is over.
+    await pause(3_000);
+    await producer.send({ messages: numbers(10, 20).map(({ value }) => ({ topic: "hangs", value })) });
     await running.count(20);
   } finally {
     leader.thaw();
+    await producer.close();
   }
   assert.deepEqual(running.bodies(), numbers(0, 20).map(({ value }) => Number(value)));
 });
