@@ -40,6 +40,9 @@ export function createPostgres(config: CdcConfig, database: Database, context: R
   let accepted: PostgresPosition | undefined;
   let streaming = true;
   let failures = 0;
+  /** Why nothing can be read, and what is about to go wrong: either is for a person. */
+  let broken: string | undefined;
+  let warning: string | undefined;
 
   function filtered(text: string): string {
     const { text: name } = named(text, "/row_filters");
@@ -51,6 +54,7 @@ export function createPostgres(config: CdcConfig, database: Database, context: R
     const delivery = createDelivery(context, signal, (position) => {
       accepted = positionOf(position);
       if (accepted !== undefined) acknowledged = accepted.lsn;
+      working();
     });
     const gauge = context.metrics.gauge({ name: "sojourn_cdc_slot_lag_bytes", help: "WAL that the primary keeps because of a receiver's replication slot.", labels: ["receiver"] });
     accepted = positionOf(context.position);
@@ -96,6 +100,10 @@ export function createPostgres(config: CdcConfig, database: Database, context: R
         lagBytes = bytes;
         setLag(bytes);
       },
+      onWarning(text) {
+        warning = text;
+        sayFailing();
+      },
       acknowledged: () => acknowledged,
     });
     open.defer(watch.stop);
@@ -104,6 +112,7 @@ export function createPostgres(config: CdcConfig, database: Database, context: R
       slot: config.slot, publication: config.publication, interrupted: watch.ended,
       acknowledged: () => acknowledged,
       begin: () => begin(admin, cluster!.systemid),
+      working,
       phase(next, table) {
         phase = table === undefined ? next : `${next} of ${table}`;
       },
@@ -159,9 +168,6 @@ export function createPostgres(config: CdcConfig, database: Database, context: R
         position = undefined;
       }
     }
-    failures = 0;
-    context.healed();
-    context.failing(undefined);
     if (position !== undefined) {
       acknowledged = position.lsn;
       const known = position.tables.filter((table) => all.includes(table));
@@ -171,19 +177,35 @@ export function createPostgres(config: CdcConfig, database: Database, context: R
     return config.snapshot === "never" ? { ...fresh, lsn: slot.confirmed, tables: all } : { ...fresh, lsn: 0n, tables: [] };
   }
 
+  /** It gets on. That it could connect is not enough: what it cannot read is still there. */
+  function working(): void {
+    if (failures === 0 && broken === undefined) return;
+    failures = 0;
+    broken = undefined;
+    context.healed();
+    sayFailing();
+  }
+
+  function sayFailing(): void {
+    const reason = broken ?? warning;
+    context.failing(reason === undefined ? undefined : `${database.label}: ${reason}`);
+  }
+
   async function failed(problem: unknown): Promise<void> {
     failures++;
     if (problem instanceof StreamedTooLarge) streaming = false;
     const error = isInUse(problem) ? new Error(`another agent reads the slot ${config.slot}: waiting for it to end`, { cause: problem }) : problem;
     context.report(error);
     phase = "waiting";
-    if (error instanceof SlotOverBudget) await giveUp(error);
-    else if (error instanceof SetupError || failures >= FAILURES_BEFORE_FAILING) context.failing(`${database.label}: ${messageOf(error)}`);
+    warning = undefined;
+    if (error instanceof SlotOverBudget) broken = `${error.message}; it is given up`;
+    else if (error instanceof SetupError || failures >= FAILURES_BEFORE_FAILING) broken = messageOf(error);
+    sayFailing();
+    if (error instanceof SlotOverBudget) await giveUp();
   }
 
   /** The primary's disk comes first: whatever the policy is about what was not read, the slot is dropped now. */
-  async function giveUp(error: SlotOverBudget): Promise<void> {
-    context.failing(`${database.label}: ${error.message}; it is given up`);
+  async function giveUp(): Promise<void> {
     try {
       await using open = new AsyncDisposableStack();
       await dropSlot(await opened(open, false), config.slot);

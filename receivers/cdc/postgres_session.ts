@@ -38,6 +38,8 @@ export interface SessionOptions {
   readonly acknowledged: () => bigint;
   /** The slot is ours. Where to begin: told by what the slot is like now. */
   readonly begin: () => Promise<PostgresPosition>;
+  /** Something was read to its end. */
+  readonly working: () => void;
   readonly phase: (phase: "streaming" | "snapshot", table?: string) => void;
 }
 
@@ -51,6 +53,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
   // What this connection gathered and did not send is read again by the next: it must not come later as well.
   const over = new AbortController();
   const signal = AbortSignal.any([options.signal, over.signal]);
+  const names = new Map<number, string>();
   let batches: Batches;
   let snapshotAt: bigint | undefined;
   let upTo: bigint | undefined;
@@ -81,7 +84,12 @@ export async function runSession(options: SessionOptions): Promise<void> {
 
   function describe(relation: Relation): Promise<Table | undefined> | undefined {
     const name = `${relation.schema}.${relation.table}`;
-    if (!watched.has(name)) return undefined;
+    if (!watched.has(name)) {
+      const before = names.get(relation.id);
+      if (before !== undefined) context.report(new Error(`${before} is ${name} now, which \`tables\` does not name: its changes are not followed`));
+      return undefined;
+    }
+    names.set(relation.id, name);
     return loadFacts(admin, relation, clock).then((facts) => tableOf(at.database.database, relation, facts));
   }
 
@@ -143,7 +151,9 @@ export async function runSession(options: SessionOptions): Promise<void> {
     upTo = undefined;
     batches.sendSoon();
     void delivery.settled().then(() => {
-      if (!signal.aborted) context.caughtUp();
+      if (signal.aborted) return;
+      options.working();
+      context.caughtUp();
     });
   }
 

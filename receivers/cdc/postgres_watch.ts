@@ -1,10 +1,12 @@
-import type { Timer } from "../../src/sdk/clock.ts";
+import { deadline, type Timer } from "../../src/sdk/clock.ts";
 import type { ReceiverContext } from "../../src/sdk/component.ts";
 import { messageOf } from "../../src/sdk/errors.ts";
 import type { Connected } from "./postgres_connection.ts";
 import { lagText, readSlot } from "./postgres_slot.ts";
 
 const LOOK_MS_MAX = 10_000;
+/** A look that takes longer has no server behind it any more. */
+const LOOK_TIMEOUT_MS = 30_000;
 /** Of the budget: from here on somebody should look. */
 const WARN_SHARE = 0.8;
 
@@ -20,12 +22,14 @@ export interface WatchOptions {
   readonly budgetBytes: number | undefined;
   readonly heartbeatMs: number;
   readonly onLag: (bytes: number) => void;
+  /** The budget is nearly used up; undefined: no longer. */
+  readonly onWarning: (text: string | undefined) => void;
   /** How far everything is committed with us. */
   readonly acknowledged: () => bigint;
 }
 
 /** Looks at the slot from the primary's side, and writes the heartbeat of a quiet database. */
-export function watchSlot({ admin, context, slot, budgetBytes, heartbeatMs, onLag, acknowledged }: WatchOptions) {
+export function watchSlot({ admin, context, slot, budgetBytes, heartbeatMs, onLag, onWarning, acknowledged }: WatchOptions) {
   const { clock } = context;
   const { promise: ended, reject } = Promise.withResolvers<never>();
   ended.catch(() => undefined);
@@ -48,7 +52,7 @@ export function watchSlot({ admin, context, slot, budgetBytes, heartbeatMs, onLa
     const warn = found.lagBytes > budgetBytes * WARN_SHARE;
     if (warn !== warned) {
       warned = warn;
-      context.failing(warn ? text : undefined);
+      onWarning(warn ? text : undefined);
       if (warn) context.report(new Error(text));
       else context.healed();
     }
@@ -72,7 +76,9 @@ export function watchSlot({ admin, context, slot, budgetBytes, heartbeatMs, onLa
 
   function arm(): void {
     timer = clock.at(clock.now() + Math.min(LOOK_MS_MAX, heartbeatMs), () => {
-      look().then(beat).then(() => (stopped ? undefined : arm()), fail);
+      const late = deadline(clock, LOOK_TIMEOUT_MS);
+      late.signal.addEventListener("abort", () => fail(new Error("the server does not answer")), { once: true });
+      look().then(beat).finally(() => late.clear()).then(() => (stopped ? undefined : arm()), fail);
     });
   }
 

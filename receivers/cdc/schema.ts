@@ -19,7 +19,9 @@ export const cdcSchema = {
     },
     on_position_lost: {
       enum: ["snapshot", "fail"], default: "snapshot",
-      description: "What to do when the database no longer has the changes since the last commit (slot lost, binlog purged): `snapshot` reads all rows again, as op `r`; `fail` says so and waits for a person.",
+      description: "What to do when the database no longer has the changes since the last commit (slot lost or dropped, binlog purged, database set back): "
+        + "`snapshot` reads all rows again, as op `r`: states are right again, moves meanwhile are not counted, and rows deleted meanwhile are not known to be; "
+        + "`fail` says so and waits for a person.",
     },
     slot: { type: "string", pattern: "^[a-z0-9_]{1,63}$", default: "sojourn", description: "PostgreSQL: the replication slot. Created when it is not there, which needs `max_slot_lag`." },
     publication: { type: "string", minLength: 1, maxLength: 63, default: "sojourn", description: "PostgreSQL: the publication. Created for `tables` when it is not there." },
@@ -29,7 +31,10 @@ export const cdcSchema = {
     },
     max_slot_lag: {
       type: "string", format: "size",
-      description: "PostgreSQL: how much WAL the slot may hold back on the primary's disk before it is given up. Needed to create one: a slot that nobody reads fills the disk.",
+      description: "PostgreSQL: how much WAL the slot may hold back on the primary's disk. Needed to create one: a slot that nobody reads fills the disk. "
+        + "From 80 % of it on the receiver is failing, so that the alert `ReceiverFailing` tells a person in time; beyond it the slot is dropped, whatever "
+        + "`on_position_lost` says, since a primary that stands still is worse than a gap here. `sojourn_cdc_slot_lag_bytes` is the lag, for rules of your own. "
+        + "While no agent runs only the server's `max_slot_wal_keep_size` protects it.",
     },
     heartbeat_interval: {
       type: "string", format: "duration", default: "1m",

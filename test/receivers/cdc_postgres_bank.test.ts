@@ -83,7 +83,7 @@ test("through kills, a restart of the server and cut connections every change of
   ledger.delay = () => pause(Math.random() * 15);
   let lives = 0;
   let broken = false;
-  for (const end = performance.now() + 9_000; performance.now() < end; lives++) {
+  for (const end = performance.now() + 8_000; performance.now() < end; lives++) {
     await using following = await follow(wanted, ledger);
     // The first ones die within the snapshot.
     await pause(lives < 3 ? 60 : 100 + Math.random() * 500);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Postgres } from "../support/postgres.ts";
+import { startPostgres, type Postgres } from "../support/postgres.ts";
 import { pause } from "../support/waiting.ts";
 import { config, follow, Ledger, lines, servers, shop, slotOf, streaming, until, type CdcConfig } from "./cdc_postgres_support.ts";
 
@@ -36,6 +36,25 @@ test("what is missing on the server is said with the words that mend it", async 
   await failing({ ...config(server, database), url: server.url(database, "reader", "p") }, /the role may not replicate: ALTER ROLE "reader" REPLICATION/);
   await server.sql(database, `SELECT pg_create_logical_replication_slot('${slotOf(database)}', 'test_decoding')`);
   await failing(config(server, database), /the slot slot_\w+ is not for pgoutput in this database/);
+});
+
+test("a server that does not log what replication needs is told how to, with the restart that it takes", async (t) => {
+  await using server = await startPostgres(t, { settings: { wal_level: "replica" } });
+  if (server === undefined) return;
+  const database = await shop(server);
+  await failing(config(server, database), /wal_level is replica: set wal_level = logical .* and restart it/);
+});
+
+test("a table that is renamed is not silently forgotten", async (t) => {
+  const server = await on(t);
+  if (server === undefined) return;
+  const database = await shop(server);
+  const ledger = new Ledger();
+  await using following = await follow(config(server, database), ledger);
+  await server.sql(database, "INSERT INTO orders VALUES (1, 'new', 1)");
+  await lines(ledger, 1, following);
+  await server.sql(database, "ALTER TABLE orders RENAME TO purchases; INSERT INTO purchases VALUES (2, 'new', 1)");
+  await until("it says so", () => /public\.orders is public\.purchases now/.test(following.recorded.reports.join()), () => following.recorded.reports);
 });
 
 test("a role with REPLICATION and SELECT is enough where a publication is there", async (t) => {
