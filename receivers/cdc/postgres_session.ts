@@ -6,7 +6,7 @@ import { quoted, sqlState, type Address, type Connected } from "./postgres_conne
 import { loadFacts } from "./postgres_facts.ts";
 import { lsnOf, type PostgresPosition } from "./postgres_position.ts";
 import type { Relation } from "./postgres_pgoutput.ts";
-import { publicationNames, type Server, type TableName } from "./postgres_setup.ts";
+import { publicationNames, tableIds, type Server, type TableName } from "./postgres_setup.ts";
 import { openSnapshot } from "./postgres_snapshot.ts";
 import { startStream, type WalStream } from "./postgres_stream.ts";
 import { tableOf, type Table } from "./postgres_table.ts";
@@ -179,6 +179,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
     });
     const begin = async (): Promise<never> => {
       const position = await options.begin();
+      for (const { oid, text } of await tableIds(admin, tables)) names.set(oid, text);
       batches = new Batches(delivery, position, signal);
       const [now] = await admin.rows<{ lsn: string }>("SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text AS lsn");
       if (missing().length > 0) {

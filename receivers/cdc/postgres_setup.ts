@@ -89,6 +89,14 @@ export async function checkTables({ rows }: Connected, tables: readonly TableNam
   return found;
 }
 
+/** What the stream calls the tables. */
+export async function tableIds({ rows }: Connected, tables: readonly TableName[]): Promise<readonly { readonly oid: number; readonly text: string }[]> {
+  const found = await rows<{ oid: string; text: string }>(
+    `SELECT c.oid::text AS oid, n.nspname || '.' || c.relname AS text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest($1::name[], $2::name[]))`, [tables.map(({ schema }) => schema), tables.map(({ name }) => name)]);
+  return found.map(({ oid, text }) => ({ oid: Number(oid), text }));
+}
+
 export interface PublicationOptions {
   readonly publication: string;
   readonly tables: readonly TableName[];
