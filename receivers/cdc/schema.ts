@@ -6,7 +6,6 @@ export const cdcSchema = {
   type: "object",
   additionalProperties: false,
   required: ["url", "tables"],
-  description: "Watches the tables of a database through its own replication: no polling, no Kafka, no Debezium.",
   properties: {
     ...databaseSchema,
     tables: {
