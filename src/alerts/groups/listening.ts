@@ -5,8 +5,8 @@ const GAPS_MAX = 20;
 /** A window that lacks less than this part of its length is whole. */
 const LACK_PART = 4;
 
-/** Until what was noted is on disk, at most. */
-const COMMIT_MS = 5_000;
+/** Until what was noted is on disk, at most: the commit may wait for 5 s, and timers are late. */
+const COMMIT_MS = 7_000;
 /** How often is noted that somebody listens: this part of a window. */
 const NOTED_PART = 8;
 const NOTED_MS_MIN = 5_000;
