@@ -14,7 +14,7 @@ const names = readdirSync(exampleFolder()).filter((name) => name !== "quickstart
 
 const NAMES = [
   "order_stuck", "webhook_updates", "order_logs", "fraud_slack", "order_metrics", "order_api", "alertmanager",
-  "gaming", "trading", "feature_flags", "payments", "shipment", "nightly_jobs", "iot_fleet", "debezium", "kafka_orders", "mariadb_orders", "postgres_poll", "sqlite_poll",
+  "gaming", "trading", "feature_flags", "payments", "shipment", "nightly_jobs", "iot_fleet", "debezium", "kafka_orders", "mariadb_orders", "postgres_orders", "postgres_poll", "sqlite_poll",
 ];
 
 test("the examples are all there", () => {
