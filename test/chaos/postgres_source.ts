@@ -1,13 +1,13 @@
 import pg from "pg";
-import { startPostgres } from "../support/postgres.ts";
+import { startPostgres, type PostgresVersion } from "../support/postgres.ts";
 import { until } from "../support/prometheus.ts";
 import type { MakeSource } from "./source.ts";
 import { changeOrders, ORDERS_TABLE, orThrow, valuesOf } from "./table_writers.ts";
 import { seeded, Truth } from "./truth.ts";
 
 /** A table whose changes come by logical replication. The connection is cut, and the server killed, in the middle of transactions. */
-export const postgresSource: MakeSource = async ({ seed }) => {
-  const server = (await startPostgres(orThrow, { own: true }))!;
+export const postgresSource = (version: PostgresVersion): MakeSource => async ({ seed }) => {
+  const server = (await startPostgres(orThrow, { own: true, version }))!;
   const database = await server.createDatabase("shop");
   await server.sql(database, ORDERS_TABLE);
   const truth = new Truth("P", seeded(seed + 5));

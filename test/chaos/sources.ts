@@ -8,5 +8,6 @@ import { webhookSource } from "./webhook_source.ts";
 
 /** Every source that `npm run chaos -- --sources` knows. */
 export const sources: Readonly<Record<string, MakeSource>> = {
-  kafka: kafkaSource, log: logSource, mariadb: mariadbSource, postgres: postgresSource, sql_poll: sqlPollSource, webhook: webhookSource,
+  kafka: kafkaSource, log: logSource, mariadb: mariadbSource, postgres: postgresSource(15), postgres18: postgresSource(18),
+  sql_poll: sqlPollSource, webhook: webhookSource,
 };
