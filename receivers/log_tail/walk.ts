@@ -5,6 +5,8 @@ import { matchesName, matchesPath, type GlobPath } from "./glob.ts";
 /** Directory entries looked at in one walk; what lies beyond is reported, not read. */
 export const WALK_ENTRIES_MAX = 200_000;
 const DEPTH_MAX = 32;
+/** Walks in a row, where names keep changing. */
+const WALKS_MAX = 3;
 const STATS_AT_ONCE = 32;
 
 /** A regular file that matches, as `stat` saw it (symbolic links followed). */
@@ -37,8 +39,31 @@ export function identityOf(stats: { readonly dev: bigint; readonly ino: bigint }
 
 const isMissing = (error: unknown): boolean => ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
 
-/** Finds the regular files that match a glob of `include` and none of `exclude`. Bounded; `**` follows no symbolic links. */
+/**
+ * Finds the regular files that match a glob of `include` and none of `exclude`. Bounded; `**` follows no symbolic links. What is
+ * renamed between the listing and the look at a file would be missing, while the file that took its name is there: that would be
+ * read first. So names that have changed by the end are looked at once more.
+ */
 export async function walk(include: readonly GlobPath[], exclude: readonly GlobPath[]): Promise<Walk> {
+  for (let attempt = 1; ; attempt++) {
+    const { seen, listings } = await walkOnce(include, exclude);
+    if (attempt === WALKS_MAX || !(await haveChanged(listings, seen.directories))) return seen;
+  }
+}
+
+/** The names tell even within one tick of the file system's clock; the time, where names only go round. */
+async function haveChanged(listings: ReadonlyMap<string, readonly Dirent[]>, directories: ReadonlyMap<string, number>): Promise<boolean> {
+  for (const [directory, before] of listings) {
+    const now = await readdir(directory).catch((): string[] => []);
+    const { mtimeMs } = await stat(directory).catch(() => ({ mtimeMs: directories.get(directory) }));
+    if (now.length !== before.length || mtimeMs !== directories.get(directory)) return true;
+    const names = new Set(before.map(({ name }) => name));
+    if (now.some((name) => !names.has(name))) return true;
+  }
+  return false;
+}
+
+async function walkOnce(include: readonly GlobPath[], exclude: readonly GlobPath[]): Promise<{ seen: Walk; listings: ReadonlyMap<string, readonly Dirent[]> }> {
   const paths = new Set<string>();
   const directories = new Map<string, number>();
   const listings = new Map<string, Dirent[]>();
@@ -111,7 +136,7 @@ export async function walk(include: readonly GlobPath[], exclude: readonly GlobP
     const directory = path.slice(0, path.lastIndexOf("/")) || "/";
     if (!directories.has(directory)) directories.set(directory, (await stat(directory).catch(() => undefined))?.mtimeMs ?? 0);
   }
-  return { found, directories, unreadable, skipped, truncated: entries > WALK_ENTRIES_MAX };
+  return { seen: { found, directories, unreadable, skipped, truncated: entries > WALK_ENTRIES_MAX }, listings };
 }
 
 function join(directory: string, name: string): string {
